@@ -1,0 +1,49 @@
+"""The settings that every service shares, read from the environment only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.clock import Clock, RealClock, SteppedClock
+
+
+class ServiceSettings(BaseSettings):
+    """One service's surroundings: its database, the broker, who issues tokens, which clock it lives by."""
+
+    model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore")
+
+    env: Literal["production", "development"] = "production"
+    database_url: SecretStr
+    kafka_bootstrap: str
+    partitions: int = Field(default=12, ge=1, le=1000)
+    instance: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    issuer: str
+    jwks_url: str
+    audience: str = "arrears"
+    clock_file: Path | None = None
+    telemetry_dir: Path | None = None
+    pool_size: int = Field(default=8, ge=2, le=100)
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a developer's or a demo's machine."""
+        return self.env == "development"
+
+    @property
+    def docs_enabled(self) -> bool:
+        """Whether the API pages are served."""
+        return self.development
+
+    @model_validator(mode="after")
+    def _no_stepped_clock_in_production(self) -> Self:
+        if self.clock_file is not None and not self.development:
+            raise ValueError("ARREARS_CLOCK_FILE is for development only; unset it or set ARREARS_ENV=development")
+        return self
+
+    def clock(self) -> Clock:
+        """Return the clock that these settings ask for."""
+        return RealClock() if self.clock_file is None else SteppedClock(self.clock_file)
