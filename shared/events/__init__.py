@@ -1,0 +1,1 @@
+"""The facts that services tell each other: one frozen struct a fact and version."""
