@@ -1,0 +1,65 @@
+# Everything a person does here, in one place. Needs Python 3.11 or newer and make; the rest is fetched into .venv and .local.
+# PYTHON=<program> chooses the interpreter that makes .venv.
+.POSIX:
+.SUFFIXES:
+.DEFAULT_GOAL = help
+
+PY = .venv/bin/python
+FAST = tests/unit tests/architecture tests/docs
+
+.PHONY: help
+help: ## show this list
+	@echo 'Arrears: event-driven collection of overdue credit cards.'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: venv
+venv: ## make .venv from the lock with plain pip (every target below does this by itself)
+	@PYTHON='$(PYTHON)' sh deploy/venv.sh
+
+.PHONY: demo
+demo: venv ## the whole story: start everything, follow thirty customers for five working days, check, stop
+	@$(PY) -m deploy.demo
+
+.PHONY: up
+up: venv ## start PostgreSQL, Kafka, the mail and SMS catchers and the five services, and wait until they are ready
+	@$(PY) -m deploy.local up
+
+.PHONY: down
+down: venv ## stop what "up" started; the data stay in .local
+	@$(PY) -m deploy.local down
+
+.PHONY: status
+status: venv ## what runs, where it listens, and whether it is ready
+	@$(PY) -m deploy.local status
+
+.PHONY: logs
+logs: venv ## the last lines of every part's log
+	@$(PY) -m deploy.local logs
+
+.PHONY: test
+test: test-unit ## all tests: the pure ones first, then those on a real PostgreSQL and Kafka (one start for all)
+	@$(PY) -m pytest tests $(FAST:%=--ignore=%)
+
+.PHONY: test-unit
+test-unit: venv ## only the tests that need nothing running: rules, architecture, documents
+	@$(PY) -m pytest $(FAST)
+
+.PHONY: check
+check: venv ## lint, format, strict types, import contracts, architecture
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()'
+	@$(PY) -m pytest -q tests/architecture tests/docs
+
+.PHONY: lock
+lock: venv ## compile both locks from pyproject.toml (UPGRADE=--upgrade takes newer versions)
+	@$(PY) -m uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header $(UPGRADE) --output-file requirements.txt
+	@$(PY) -m uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header $(UPGRADE) --extra dev --constraint requirements.txt --output-file requirements-dev.txt
+
+.PHONY: clean
+clean: ## stop the local stack and remove .venv, .local and all caches
+	@if [ -d .local ] && [ -x $(PY) ]; then $(PY) -m deploy.local down; fi
+	@rm -rf .venv .local .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
