@@ -1,0 +1,1 @@
+"""What running Arrears needs beside the compose file: the local stack, the demo, dashboards."""

@@ -1,0 +1,153 @@
+"""The state folder of one local stack: ports, passwords, logs, data. Two stacks side by side have two folders."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.errors import AlreadyRunningError, MissingPartError
+from deploy.local.ledger import replace_json
+from deploy.local.ready import HOST
+
+_PORTS = range(20_000, 30_000)
+"""Below the range from which the kernel takes ports for outgoing connections (32768 upwards)."""
+_SMPP_PASSWORD_BYTES = 6
+"""Becomes 8 characters, the most that SMPP 3.4 has room for."""
+
+
+def default_state_dir(root: Path) -> Path:
+    """`ARREARS_LOCAL_DIR`, or `.local` beside the code."""
+    return Path(os.environ.get("ARREARS_LOCAL_DIR", root / ".local")).absolute()
+
+
+@dataclass(frozen=True)
+class StateDir:
+    """Names the files of a state folder."""
+
+    path: Path
+
+    @property
+    def logs(self) -> Path:
+        """One log file a process."""
+        return self.path / "logs"
+
+    @property
+    def ledger(self) -> Path:
+        """The running children."""
+        return self.path / "processes.json"
+
+    @property
+    def status(self) -> Path:
+        """What `status` shows, written at each change."""
+        return self.path / "status.json"
+
+    def make(self) -> None:
+        """Create the folder; everybody may pass through it, as PostgreSQL may run as another account.
+
+        Raises:
+            MissingPartError: the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o755)
+            self.logs.mkdir(exist_ok=True)
+        except OSError as error:
+            raise MissingPartError(
+                f"the state folder {self.path} cannot be written ({error.strerror})",
+                "set ARREARS_LOCAL_DIR to a folder of your own",
+            ) from error
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for one supervisor; the kernel lets go when it ends in whatever way.
+
+        Raises:
+            AlreadyRunningError: another one holds it.
+        """
+        with (self.path / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AlreadyRunningError(f"a local stack already runs in {self.path}") from error
+            yield
+
+    def is_held(self) -> bool:
+        """Whether a supervisor runs in this folder."""
+        try:
+            with self.held():
+                return False
+        except AlreadyRunningError:
+            return True
+        except FileNotFoundError:
+            return False
+
+    def ports(self, names: tuple[str, ...]) -> dict[str, int]:
+        """A port for each name: that of the earlier starts while it is free, else a new one, then recorded."""
+        recorded = _read_ports(self.path / "ports.json")
+        chosen = choose_ports(names, recorded)
+        replace_json(self.path / "ports.json", recorded | chosen)
+        return chosen
+
+    def secrets(self, names: tuple[str, ...]) -> dict[str, str]:
+        """A random secret for each name, made at the first start and kept, readable by the owner alone."""
+        file = self.path / "secrets.json"
+        kept = _read_secrets(file)
+        made = {name: secrets.token_urlsafe(24) for name in names if name not in kept}
+        if "smpp" in made:
+            made["smpp"] = secrets.token_urlsafe(_SMPP_PASSWORD_BYTES)
+        if made:
+            replace_json(file, kept | made, mode=0o600)
+        return kept | made
+
+
+def choose_ports(names: tuple[str, ...], recorded: dict[str, int]) -> dict[str, int]:
+    """A free port for each name, the recorded one where it is free; no port is given twice."""
+    chosen = {name: recorded[name] for name in names if name in recorded and is_free(recorded[name])}
+    taken = set(chosen.values()) | set(recorded.values())
+    for name in names:
+        if name not in chosen:
+            chosen[name] = _free_port(taken)
+            taken.add(chosen[name])
+    return chosen
+
+
+def is_free(port: int) -> bool:
+    """Whether nothing listens on the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port(taken: set[int]) -> int:
+    """Starts at a random place, so that two stacks that choose at the same moment differ."""
+    first = secrets.randbelow(len(_PORTS))
+    for step in range(len(_PORTS)):
+        port = _PORTS[(first + step) % len(_PORTS)]
+        if port not in taken and is_free(port):
+            return port
+    raise MissingPartError(
+        f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop - 1}", "stop what listens there"
+    )
+
+
+def _read_ports(file: Path) -> dict[str, int]:
+    try:
+        return {str(name): int(port) for name, port in json.loads(file.read_text(encoding="utf-8")).items()}
+    except FileNotFoundError:
+        return {}
+
+
+def _read_secrets(file: Path) -> dict[str, str]:
+    try:
+        return {str(name): str(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
+    except FileNotFoundError:
+        return {}
