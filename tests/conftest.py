@@ -1,0 +1,25 @@
+"""What holds for every test: nothing is swallowed, a folder gives its marker, examples are the same in every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.error_log"]
+
+_TESTS = Path(__file__).parent
+_BY_FOLDER = {"unit", "architecture", "docs", "contract", "integration", "e2e", "chaos"}
+
+# A verdict must not hang on the machine's speed or on luck; `--hypothesis-profile=explore` looks for new examples.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of its folder."""
+    for item in items:
+        if _TESTS in item.path.parents and (folder := item.path.relative_to(_TESTS).parts[0]) in _BY_FOLDER:
+            item.add_marker(folder)
