@@ -1,0 +1,181 @@
+"""The bus's own tables, the same in every service's database.
+
+`outbox_*`: what the service has decided and what of it is known to be in Kafka. `inbox_position`: how far it has read
+each stream. `dead_letter` and `deferred`: facts that failed, and facts that wait.
+"""
+
+from __future__ import annotations
+
+from alembic.operations import Operations
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+_DDL_V1 = (
+    """
+    CREATE TABLE outbox_stream (
+        topic text NOT NULL, partition integer NOT NULL, epoch bigint NOT NULL, head bigint NOT NULL,
+        base_epoch bigint NOT NULL, base bigint NOT NULL, timeline text NOT NULL,
+        PRIMARY KEY (topic, partition)
+    ) WITH (fillfactor = 20)
+    """,
+    """
+    CREATE TABLE outbox_published (
+        topic text NOT NULL, partition integer NOT NULL, epoch bigint NOT NULL, sequence bigint NOT NULL,
+        PRIMARY KEY (topic, partition)
+    ) WITH (fillfactor = 20)
+    """,
+    """
+    CREATE TABLE outbox_segment (
+        topic text NOT NULL, partition integer NOT NULL, epoch bigint NOT NULL, first bigint NOT NULL,
+        count integer NOT NULL, body bytea NOT NULL, appended_at timestamptz NOT NULL,
+        PRIMARY KEY (topic, partition, epoch, first)
+    ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)
+    """,
+    "ALTER TABLE outbox_segment ALTER COLUMN body SET STORAGE EXTERNAL",
+    """
+    CREATE TABLE outbox_lease (
+        partition integer NOT NULL PRIMARY KEY, holder text NOT NULL, until timestamptz NOT NULL
+    ) WITH (fillfactor = 20)
+    """,
+    """
+    CREATE TABLE inbox_position (
+        topic text NOT NULL, partition integer NOT NULL, epoch bigint NOT NULL, sequence bigint NOT NULL,
+        log_offset bigint NOT NULL, last_id text, seen jsonb NOT NULL, state text NOT NULL, reason text,
+        at timestamptz NOT NULL,
+        PRIMARY KEY (topic, partition)
+    ) WITH (fillfactor = 20)
+    """,
+    """
+    CREATE TABLE dead_letter (
+        id uuid NOT NULL PRIMARY KEY, topic text NOT NULL, partition integer NOT NULL, log_offset bigint NOT NULL,
+        epoch bigint, sequence bigint, key text, headers jsonb NOT NULL, body bytea,
+        code text NOT NULL, detail text NOT NULL, step text NOT NULL, attempts integer NOT NULL, traceparent text,
+        failed_at timestamptz NOT NULL, state text NOT NULL, resolved_at timestamptz, resolved_by text,
+        resolved_reason text
+    )
+    """,
+    "CREATE INDEX dead_letter_open ON dead_letter (key) WHERE state = 'open'",
+    """
+    CREATE TABLE deferred (
+        id uuid NOT NULL PRIMARY KEY, topic text NOT NULL, partition integer NOT NULL, log_offset bigint NOT NULL,
+        key text, due timestamptz NOT NULL, headers jsonb NOT NULL, body bytea, attempts integer NOT NULL
+    )
+    """,
+    "CREATE INDEX deferred_due ON deferred (due)",
+)
+
+
+def bus_tables_v1(op: Operations) -> None:
+    """Create the bus's tables; the first step of every service's first migration."""
+    for statement in _DDL_V1:
+        op.execute(text(statement))
+
+
+def add_bus_tables(metadata: MetaData) -> None:
+    """Describe the bus's tables on a service's metadata, as `bus_tables_v1` creates them."""
+    instant = DateTime(timezone=True)
+    Table(
+        "outbox_stream",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("head", BigInteger, nullable=False),
+        Column("base_epoch", BigInteger, nullable=False),
+        Column("base", BigInteger, nullable=False),
+        Column("timeline", Text, nullable=False),
+        PrimaryKeyConstraint("topic", "partition"),
+    )
+    Table(
+        "outbox_published",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        PrimaryKeyConstraint("topic", "partition"),
+    )
+    Table(
+        "outbox_segment",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("first", BigInteger, nullable=False),
+        Column("count", Integer, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("appended_at", instant, nullable=False),
+        PrimaryKeyConstraint("topic", "partition", "epoch", "first"),
+    )
+    Table(
+        "outbox_lease",
+        metadata,
+        Column("partition", Integer, primary_key=True, autoincrement=False),
+        Column("holder", Text, nullable=False),
+        Column("until", instant, nullable=False),
+    )
+    Table(
+        "inbox_position",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+        Column("last_id", Text),
+        Column("seen", JSONB, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("reason", Text),
+        Column("at", instant, nullable=False),
+        PrimaryKeyConstraint("topic", "partition"),
+    )
+    dead = Table(
+        "dead_letter",
+        metadata,
+        Column("id", UUID, primary_key=True),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+        Column("epoch", BigInteger),
+        Column("sequence", BigInteger),
+        Column("key", Text),
+        Column("headers", JSONB, nullable=False),
+        Column("body", LargeBinary),
+        Column("code", Text, nullable=False),
+        Column("detail", Text, nullable=False),
+        Column("step", Text, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("traceparent", Text),
+        Column("failed_at", instant, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("resolved_at", instant),
+        Column("resolved_by", Text),
+        Column("resolved_reason", Text),
+    )
+    Index("dead_letter_open", dead.c.key, postgresql_where=dead.c.state == "open")
+    deferred = Table(
+        "deferred",
+        metadata,
+        Column("id", UUID, primary_key=True),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("log_offset", BigInteger, nullable=False),
+        Column("key", Text),
+        Column("due", instant, nullable=False),
+        Column("headers", JSONB, nullable=False),
+        Column("body", LargeBinary),
+        Column("attempts", Integer, nullable=False),
+    )
+    Index("deferred_due", deferred.c.due)

@@ -1,0 +1,36 @@
+"""One pool a service, with time limits on everything: no call to the database waits for ever (L6)."""
+
+from __future__ import annotations
+
+import asyncpg
+
+ACQUIRE_SECONDS = 10.0
+COMMAND_SECONDS = 65.0  # above transaction_timeout, so that the server is the one to give up first
+
+_SESSION = {
+    "application_name": "arrears",
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "5s",
+    "transaction_timeout": "60s",
+    "client_connection_check_interval": "2s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "jit": "off",
+    "timezone": "UTC",
+}
+
+
+async def open_pool(url: str, *, size: int) -> asyncpg.Pool:
+    """Open the service's pool of at most `size` connections.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server is away or refuses; the caller waits and tries again.
+    """
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=ACQUIRE_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings=_SESSION,
+    )
