@@ -1,0 +1,140 @@
+"""What of the outbox is known to be in the log, and what is still to be published (P6)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import NamedTuple
+
+import asyncpg
+
+from shared.bus.streams import Segment, StreamKey, unpack
+from shared.db.faults import is_retriable
+
+
+class Cursor(NamedTuple):
+    """A place in a stream's order: epochs first, then numbers."""
+
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.sequence}"
+
+
+_LOAD = """
+SELECT s.epoch, p.epoch AS published_epoch, p.sequence AS published FROM outbox_stream s
+LEFT JOIN outbox_published p USING (topic, partition) WHERE (topic, partition) = ($1, $2)
+"""
+
+_NEXT = """
+SELECT g.epoch, g.first, g.count, g.body, s.epoch AS stream_epoch, s.base_epoch, s.base
+FROM outbox_segment g JOIN outbox_stream s USING (topic, partition)
+WHERE (topic, partition) = ($1, $2) AND (g.epoch, g.first + g.count - 1) > ($3, $4)
+ORDER BY g.epoch, g.first LIMIT 64
+"""
+
+_PENDING = """
+SELECT topic, partition, max(epoch) AS epoch, max(first + count - 1) AS last FROM outbox_segment GROUP BY 1, 2
+"""
+
+_AGE = "SELECT coalesce(sum(count), 0) AS pending, min(appended_at) AS oldest FROM outbox_segment"
+
+# Monotone and conditional on the epoch, whoever writes it and however late.
+_RECORD = """
+WITH done AS (
+    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS d (topic, partition, epoch, sequence)
+), moved AS (
+    INSERT INTO outbox_published AS p (topic, partition, epoch, sequence)
+    SELECT d.* FROM done d JOIN outbox_stream s USING (topic, partition) WHERE s.epoch = d.epoch
+    ORDER BY d.topic, d.partition
+    ON CONFLICT (topic, partition) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence
+    WHERE (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence)
+)
+DELETE FROM outbox_segment g USING done d
+WHERE g.topic = d.topic AND g.partition = d.partition AND (g.epoch, g.first + g.count - 1) <= (d.epoch, d.sequence)
+"""
+
+
+async def load_stream(connection: asyncpg.Connection, key: StreamKey) -> tuple[int, Cursor]:
+    """Return a stream's present epoch and the place up to which it is known to be in the log."""
+    row = await connection.fetchrow(_LOAD, *key)
+    if row is None:
+        return 0, Cursor(0, 0)
+    return row["epoch"], Cursor(row["published_epoch"] or 0, row["published"] or 0)
+
+
+async def next_segments(connection: asyncpg.Connection, key: StreamKey, after: Cursor) -> list[Segment]:
+    """Return the segments above `after` that follow one another without a hole."""
+    found: list[Segment] = []
+    for row in await connection.fetch(_NEXT, *key, *after):
+        base = (row["base_epoch"], row["base"]) if row["epoch"] == row["stream_epoch"] else (0, 0)
+        segment = Segment(*key, row["epoch"], row["first"], base, unpack(row["body"]))
+        if found and (segment.epoch != found[-1].epoch or segment.first != found[-1].last + 1):
+            break
+        found.append(segment)
+    return found
+
+
+async def pending_streams(connection: asyncpg.Connection) -> list[tuple[StreamKey, Cursor]]:
+    """Return the streams that have segments in the table, each with its last number there."""
+    rows = await connection.fetch(_PENDING)
+    return [((row["topic"], row["partition"]), Cursor(row["epoch"], row["last"])) for row in rows]
+
+
+async def stream_epochs(connection: asyncpg.Connection) -> dict[StreamKey, int]:
+    """Return the present epoch of every stream."""
+    rows = await connection.fetch("SELECT topic, partition, epoch FROM outbox_stream")
+    return {(row["topic"], row["partition"]): row["epoch"] for row in rows}
+
+
+async def backlog(connection: asyncpg.Connection) -> tuple[int, datetime | None]:
+    """Return how many facts wait to be published, and since when the oldest does."""
+    row = await connection.fetchrow(_AGE)
+    return (row["pending"], row["oldest"]) if row else (0, None)
+
+
+class Recorder:
+    """Moves `published` behind the sends, all streams in one statement; losing a move only repeats a send."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._dirty: dict[StreamKey, Cursor] = {}
+        self._wake = asyncio.Event()
+
+    def note(self, key: StreamKey, cursor: Cursor) -> None:
+        """Remember that everything up to `cursor` was acknowledged."""
+        self._dirty[key] = cursor
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Record for ever, waiting while the database is away."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.flush()
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                self._wake.set()
+                await asyncio.sleep(0.5)
+
+    async def flush(self) -> None:
+        """Record what is noted."""
+        noted, self._dirty = self._dirty, {}
+        if not noted:
+            return
+        keys = sorted(noted)
+        try:
+            async with self._pool.acquire(timeout=10) as connection:
+                await connection.execute(
+                    _RECORD,
+                    [topic for topic, _ in keys],
+                    [partition for _, partition in keys],
+                    [noted[key].epoch for key in keys],
+                    [noted[key].sequence for key in keys],
+                )
+        except BaseException:
+            self._dirty = {**noted, **self._dirty}
+            raise

@@ -1,0 +1,194 @@
+"""How far each stream has been read, and what a record's numbers say about the next one (R3, R5, R6, E5).
+
+One row a stream. It is moved first in the transaction that stores the effect, on the condition of its old value: whoever
+holds an old view changes nothing. At or below the position: a duplicate. The next: taken. Further: a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from shared.bus.headers import Numbers
+from shared.errors import Retriable
+from shared.events.registry import Topic
+
+
+class NotOwner(Retriable):
+    """The positions in the database are not the ones held in memory: another owner, or an old view."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Everything up to (`epoch`, `sequence`) has taken effect; `offset` is a hint where the next record lies.
+
+    `seen` = {earlier epoch: highest number taken}; `last_id` = id of the fact at the position.
+    """
+
+    epoch: int = 0
+    sequence: int = 0
+    offset: int = 0
+    last_id: str | None = None
+    seen: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The stream is not read any further until a person has looked."""
+
+    reason: str
+
+
+Take = Literal["take"]
+Drop = Literal["duplicate", "stale"]
+
+
+def judge(position: Position, numbers: Numbers, fact_id: str) -> Take | Drop | Stopped:
+    """Say what becomes of a record with these numbers, given how far the stream has been read."""
+    if numbers.epoch < position.epoch:
+        return "stale"
+    if numbers.epoch == position.epoch:
+        return _judge_same_epoch(position, numbers.sequence, fact_id)
+    return _judge_new_epoch(position, numbers)
+
+
+def _judge_same_epoch(position: Position, sequence: int, fact_id: str) -> Take | Drop | Stopped:
+    if sequence == position.sequence + 1:
+        return "take"
+    if sequence > position.sequence:
+        return Stopped(f"gap: expected {position.epoch}:{position.sequence + 1}, got {position.epoch}:{sequence}")
+    if sequence == position.sequence and position.last_id not in (None, fact_id):
+        return Stopped(f"fork: number {position.epoch}:{sequence} was given twice")
+    return "duplicate"
+
+
+def _judge_new_epoch(position: Position, numbers: Numbers) -> Take | Stopped:
+    got = f"{numbers.epoch}:{numbers.sequence}"
+    if numbers.base is None:
+        return Stopped(f"gap: {got} of a new epoch without its first record, after {position.epoch}:{position.sequence}")
+    epoch, last = numbers.base
+    had = position.sequence if epoch == position.epoch else position.seen.get(epoch)
+    if had is None or had < last:
+        return Stopped(f"gap: {got} follows {epoch}:{last}, read up to {position.epoch}:{position.sequence}")
+    if (epoch, last) != (position.epoch, position.sequence):
+        return Stopped(f"fork: {got} follows {epoch}:{last}, but {position.epoch}:{position.sequence} was taken")
+    return "take"
+
+
+def taken(position: Position, numbers: Numbers, fact_id: str, offset: int) -> Position:
+    """Return the position after taking the record at `offset`."""
+    seen = position.seen
+    if numbers.epoch != position.epoch and position.sequence:
+        seen = {**seen, position.epoch: position.sequence}
+    return Position(numbers.epoch, numbers.sequence, offset + 1, fact_id, seen)
+
+
+def passed(position: Position, offset: int) -> Position:
+    """Return the position after passing over the record at `offset`: the offset moves, the number does not."""
+    return replace(position, offset=offset + 1)
+
+
+_SUBSCRIBE = """
+INSERT INTO inbox_position (topic, partition, epoch, sequence, log_offset, seen, state, at)
+SELECT topic, partition, 0, 0, 0, '{}', 'running', clock_timestamp()
+FROM unnest($1::text[]) AS topic, generate_series(0, $2::int - 1) AS partition
+ORDER BY topic, partition ON CONFLICT DO NOTHING
+"""
+
+_LOAD = """
+SELECT topic, epoch, sequence, log_offset, last_id, seen, state, reason FROM inbox_position
+WHERE partition = $1 AND topic = ANY ($2::text[])
+"""
+
+_MOVE = """
+WITH wanted AS (
+    SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::text[], $10::jsonb[])
+    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen)
+), mine AS (
+    SELECT p.topic FROM inbox_position p JOIN wanted w ON w.topic = p.topic
+    WHERE p.partition = $1 AND p.state = 'running'
+        AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
+    ORDER BY p.topic FOR UPDATE OF p
+)
+UPDATE inbox_position p
+SET epoch = w.epoch, sequence = w.sequence, log_offset = w.log_offset, last_id = w.last_id, seen = w.seen,
+    at = clock_timestamp()
+FROM wanted w JOIN mine USING (topic)
+WHERE p.partition = $1 AND p.topic = w.topic
+    AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
+RETURNING p.topic
+"""
+
+_STOP = """
+UPDATE inbox_position SET state = 'stopped', reason = $6, at = clock_timestamp()
+WHERE topic = $1 AND partition = $2 AND (epoch, sequence, log_offset) = ($3, $4, $5) AND state = 'running'
+"""
+
+_TOUCH = """
+UPDATE inbox_position SET at = clock_timestamp()
+WHERE partition = $1 AND topic = ANY ($2::text[]) AND state = 'running'
+"""
+
+
+async def subscribe(connection: asyncpg.Connection, topics: Sequence[Topic], partitions: int) -> None:
+    """Make the rows that are missing, each from the very first number on."""
+    await connection.execute(_SUBSCRIBE, [topic.name for topic in topics], partitions)
+
+
+async def load(
+    connection: asyncpg.Connection, partition: int, topics: Sequence[str]
+) -> dict[str, Position | Stopped]:
+    """Return the position of each topic of `partition`; a topic without a row is stopped."""
+    rows = {row["topic"]: row for row in await connection.fetch(_LOAD, partition, topics)}
+    return {topic: _position(rows.get(topic)) for topic in topics}
+
+
+def _position(row: asyncpg.Record | None) -> Position | Stopped:
+    if row is None:
+        return Stopped("no_position: the service was not subscribed; run its migrations")
+    if row["state"] != "running":
+        return Stopped(row["reason"])
+    seen = msgspec.json.decode(row["seen"], type=dict[int, int])
+    return Position(row["epoch"], row["sequence"], row["log_offset"], row["last_id"], seen)
+
+
+async def move(
+    connection: asyncpg.Connection, partition: int, old: Mapping[str, Position], new: Mapping[str, Position]
+) -> None:
+    """Move the positions of the topics in `new`, first thing in the transaction.
+
+    Raises:
+        NotOwner: a row is not at its old value any more.
+    """
+    topics = sorted(new)
+    before, after = [old[topic] for topic in topics], [new[topic] for topic in topics]
+    rows = await connection.fetch(
+        _MOVE,
+        partition,
+        topics,
+        [position.epoch for position in before],
+        [position.sequence for position in before],
+        [position.offset for position in before],
+        [position.epoch for position in after],
+        [position.sequence for position in after],
+        [position.offset for position in after],
+        [position.last_id for position in after],
+        [msgspec.json.encode(position.seen, order="sorted").decode() for position in after],
+    )
+    if len(rows) != len(topics):
+        raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")
+
+
+async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, reason: str) -> None:
+    """Stop the stream with a reason that a person can act on; nothing if it has moved meanwhile."""
+    await connection.execute(_STOP, topic, partition, at.epoch, at.sequence, at.offset, reason)
+
+
+async def touch(connection: asyncpg.Connection, partition: int, topics: Sequence[str]) -> None:
+    """Note that these topics are read to the end just now."""
+    await connection.execute(_TOUCH, partition, topics)

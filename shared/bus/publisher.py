@@ -1,0 +1,271 @@
+"""Copies the outbox to Kafka in order (P1 to P7).
+
+Number n is sent only when n-1 is known to be in the log: acknowledged to this process, or at or below `published` as
+read from the table. That knowledge never becomes false, so a second publisher, a retry or a zombie can only repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import asyncpg
+
+from shared.bus.headers import Numbers, to_headers
+from shared.bus.leases import Leases
+from shared.bus.outbox import Cursor, Recorder, load_stream, next_segments, pending_streams, stream_epochs
+from shared.bus.producing import Producing, ProduceTooLarge, ProduceUnknown, Record
+from shared.bus.streams import Segment, StreamKey
+from shared.db.faults import is_retriable
+from shared.events.registry import TOPICS
+
+POLL_SECONDS = 0.1
+RENEW_SECONDS = 3.0
+_BATCH_BYTES = 512 * 1024
+_MEMORY_SEGMENTS = 256
+
+_TOPICS = {topic.name: topic for topic in TOPICS}
+_log = logging.getLogger(__name__)
+
+
+class Restart(Exception):  # noqa: N818 - not a failure: what is held in memory is to be read again
+    """The stream's epoch changed, or the lease went: begin the term again."""
+
+
+class _Stream:
+    """One stream's publisher: its memory is only a cache of the table."""
+
+    def __init__(self) -> None:
+        self.memory: deque[Segment] = deque()
+        self.wake = asyncio.Event()
+        self.cursor: Cursor | None = None
+        self.epoch = 0
+        self.halted: str | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        self.memory.clear()
+        self.cursor = None
+        self.wake.set()
+
+
+class Publisher:
+    """Publishes every stream whose partition this process holds the lease of."""
+
+    def __init__(self, pool: asyncpg.Pool, producing: Producing, holder: str, partitions: int) -> None:
+        self._pool = pool
+        self._producing = producing
+        self._partitions = partitions
+        self._streams: dict[StreamKey, _Stream] = {}
+        self._leases = Leases(pool, holder, partitions)
+        self._recorder = Recorder(pool)
+        self._acked = asyncio.Condition()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to publish; returns at once."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(job) for job in (self._poll(), self._renew(), self._recorder.run())]
+
+    async def stop(self) -> None:
+        """Stop; what is not published yet is in the table and will be."""
+        tasks = [*self._tasks, *(stream.task for stream in self._streams.values() if stream.task)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._recorder.flush()
+
+    def offer(self, segments: Iterable[Segment]) -> None:
+        """Take segments whose COMMIT was answered; those of other holders' partitions are theirs to publish (P2)."""
+        for segment in segments:
+            if segment.partition in self._leases.held:
+                stream = self._stream((segment.topic, segment.partition))
+                if len(stream.memory) < _MEMORY_SEGMENTS:
+                    stream.memory.append(segment)
+                stream.wake.set()
+
+    async def take(self, partitions: Iterable[int]) -> None:
+        """Take the leases of these partitions at once, whoever holds them (P7)."""
+        await self._leases.take(partitions)
+
+    def halted(self) -> dict[StreamKey, str]:
+        """Return the streams that need a person, and why."""
+        return {key: stream.halted for key, stream in self._streams.items() if stream.halted}
+
+    async def published(self, segments: Sequence[Segment], timeout: float) -> datetime | None:  # noqa: ASYNC109
+        """Wait until all of `segments` are in the log; return the machine's instant then, or None when not in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                for segment in segments:
+                    await self._wait_for(segment)
+        except TimeoutError:
+            return None
+        return datetime.now(UTC)
+
+    async def _wait_for(self, segment: Segment) -> None:
+        wanted = Cursor(segment.epoch, segment.last)
+        key = (segment.topic, segment.partition)
+        while True:
+            stream = self._streams.get(key)
+            if stream is not None and stream.cursor is not None and stream.cursor >= wanted:
+                return
+            if segment.partition not in self._leases.held:
+                async with self._pool.acquire(timeout=10) as connection:
+                    _, cursor = await load_stream(connection, key)
+                if cursor >= wanted:
+                    return
+            async with self._acked:
+                try:
+                    await asyncio.wait_for(self._acked.wait(), POLL_SECONDS)
+                except TimeoutError:
+                    continue
+
+    def _stream(self, key: StreamKey) -> _Stream:
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = self._streams[key] = _Stream()
+        if stream.task is None or stream.task.done():
+            stream.task = asyncio.get_running_loop().create_task(self._publish(key, stream))
+        return stream
+
+    async def _poll(self) -> None:
+        """Find what other replicas appended, or what an earlier process left behind (P4)."""
+        while True:
+            try:
+                async with self._pool.acquire(timeout=10) as connection:
+                    found = await pending_streams(connection)
+                for key, last in found:
+                    if key[1] in self._leases.held:
+                        stream = self._stream(key)
+                        if stream.cursor is None or stream.cursor < last:
+                            stream.wake.set()
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                await asyncio.sleep(1)
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _renew(self) -> None:
+        """Renew the leases, and notice that a stream began a new epoch."""
+        while True:
+            try:
+                await self._leases.renew()
+                async with self._pool.acquire(timeout=10) as connection:
+                    epochs = await stream_epochs(connection)
+                for key, stream in self._streams.items():
+                    if stream.cursor is not None and epochs.get(key) != stream.epoch:
+                        stream.forget()
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+            await asyncio.sleep(RENEW_SECONDS if self._leases.held else POLL_SECONDS)
+
+    async def _publish(self, key: StreamKey, stream: _Stream) -> None:
+        pause = 0.05
+        while stream.halted is None:
+            try:
+                await self._term(key, stream)
+            except (Restart, ProduceUnknown):
+                stream.forget()
+                await asyncio.sleep(pause)
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
+                stream.forget()
+                await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+        _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": stream.halted})
+
+    async def _term(self, key: StreamKey, stream: _Stream) -> None:
+        """Publish until something is unknown; then everything held in memory is read again."""
+        async with self._pool.acquire(timeout=10) as connection:
+            stream.epoch, stream.cursor = await load_stream(connection, key)
+        while stream.halted is None:
+            if key[1] not in self._leases.held:
+                await asyncio.sleep(POLL_SECONDS)
+                raise Restart
+            stream.wake.clear()
+            segments = self._from_memory(stream) or await self._from_table(key, stream)
+            if segments:
+                await self._send(key, stream, segments)
+            elif not stream.memory:
+                await stream.wake.wait()
+            if stream.cursor is None:
+                raise Restart
+
+    def _from_memory(self, stream: _Stream) -> list[Segment]:
+        """Return the segments in memory that follow the cursor without a hole."""
+        assert stream.cursor is not None
+        while stream.memory and Cursor(stream.memory[0].epoch, stream.memory[0].last) <= stream.cursor:
+            stream.memory.popleft()
+        chosen: list[Segment] = []
+        reached = stream.cursor
+        for segment in stream.memory:
+            if segment.epoch != stream.epoch or not _follows(segment, reached):
+                break
+            chosen.append(segment)
+            reached = Cursor(segment.epoch, segment.last)
+        if not chosen:
+            stream.memory.clear()
+        return chosen
+
+    async def _from_table(self, key: StreamKey, stream: _Stream) -> list[Segment]:
+        assert stream.cursor is not None
+        async with self._pool.acquire(timeout=10) as connection:
+            segments = await next_segments(connection, key, stream.cursor)
+        if segments and not _follows(segments[0], stream.cursor):
+            stream.halted = f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}"
+            return []
+        return segments
+
+    async def _send(self, key: StreamKey, stream: _Stream, segments: list[Segment]) -> None:
+        """Send what fits into one batch, in order, and move the cursor to the last number acknowledged."""
+        assert stream.cursor is not None
+        topic = _TOPICS[key[0]]
+        records, ends = _records(segments, stream.cursor, topic.source)
+        limit = len(records)
+        while True:
+            try:
+                count = await self._producing.send(topic.full_name, key[1], records[:limit])
+                break
+            except ProduceTooLarge:
+                if limit == 1:
+                    stream.halted = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"
+                    return
+                limit = limit // 2
+        if stream.cursor is None:  # the epoch changed while the batch was under way
+            raise Restart
+        stream.cursor = ends[count - 1]
+        self._recorder.note(key, stream.cursor)
+        async with self._acked:
+            self._acked.notify_all()
+
+
+def _follows(segment: Segment, cursor: Cursor) -> bool:
+    """Tell whether the number before the first unsent one of `segment` is known to be in the log (P1)."""
+    if segment.epoch == cursor.epoch:
+        return segment.first <= cursor.sequence + 1
+    return segment.first == segment.base[1] + 1 and Cursor(*segment.base) <= cursor
+
+
+def _records(segments: Sequence[Segment], cursor: Cursor, source: str) -> tuple[list[Record], list[Cursor]]:
+    """Return the records above `cursor`, up to the size of a batch, and each one's place in the stream."""
+    records: list[Record] = []
+    ends: list[Cursor] = []
+    size = 0
+    for segment in segments:
+        for sequence, fact in enumerate(segment.facts, segment.first):
+            place = Cursor(segment.epoch, sequence)
+            if place <= cursor:
+                continue
+            size += len(fact.value or b"") + 400
+            if size > _BATCH_BYTES and records:
+                return records, ends
+            base = segment.base if sequence == segment.base[1] + 1 else None
+            headers = to_headers(fact, source, Numbers(segment.epoch, sequence, base))
+            records.append((fact.key.encode(), fact.value, headers))
+            ends.append(place)
+    return records, ends

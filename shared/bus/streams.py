@@ -1,0 +1,102 @@
+"""Appending facts to the service's streams (E1, L1, L2, H2).
+
+A stream is one partition of a topic. An append locks the stream's row and holds it to the commit, so number order is
+commit order and no number is skipped. It is the last statement of its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import asyncpg
+import msgspec
+
+from shared.bus.headers import Packed
+
+StreamKey = tuple[str, int]
+"""A stream: (topic's short name, partition)."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[Packed]).decode
+
+# The order by which rows are locked is the order in which INSERT is fed; UPDATE … FROM promises none and deadlocked.
+_APPEND = """
+WITH wanted AS (
+    SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::bytea[]) AS w (topic, partition, count, body)
+), heads AS (
+    INSERT INTO outbox_stream AS s (topic, partition, epoch, head, base_epoch, base, timeline)
+    SELECT topic, partition, extract(epoch FROM clock_timestamp())::bigint, count, 0, 0, ''
+    FROM wanted ORDER BY topic, partition
+    ON CONFLICT (topic, partition) DO UPDATE SET head = s.head + excluded.head
+    RETURNING topic, partition, epoch, head, base_epoch, base
+), stored AS (
+    INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
+    SELECT topic, partition, h.epoch, h.head - w.count + 1, w.count, w.body, clock_timestamp()
+    FROM heads h JOIN wanted w USING (topic, partition)
+)
+SELECT topic, partition, epoch, head, base_epoch, base FROM heads
+"""
+
+_RAISE = """
+WITH locked AS (SELECT topic, partition FROM outbox_stream ORDER BY topic, partition FOR UPDATE)
+UPDATE outbox_stream s
+SET base_epoch = CASE WHEN s.head > s.base THEN s.epoch ELSE s.base_epoch END,
+    base = CASE WHEN s.head > s.base THEN s.head ELSE s.base END,
+    epoch = greatest(s.epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
+FROM locked WHERE (s.topic, s.partition) = (locked.topic, locked.partition)
+"""
+
+
+class Segment(NamedTuple):
+    """What one transaction appended to one stream: facts numbered from `first` on.
+
+    `base` = (epoch, number) that came before the first number of this epoch, (0, 0) if nothing did.
+    """
+
+    topic: str
+    partition: int
+    epoch: int
+    first: int
+    base: tuple[int, int]
+    facts: Sequence[Packed]
+
+    @property
+    def last(self) -> int:
+        """The number of the last fact."""
+        return self.first + len(self.facts) - 1
+
+
+async def append(connection: asyncpg.Connection, facts: dict[StreamKey, list[Packed]]) -> list[Segment]:
+    """Number `facts` and store one segment a stream; nothing may be locked after this in the transaction."""
+    if not facts:
+        return []
+    keys = list(facts)
+    rows = await connection.fetch(
+        _APPEND,
+        [topic for topic, _ in keys],
+        [partition for _, partition in keys],
+        [len(facts[key]) for key in keys],
+        [_encode(facts[key]) for key in keys],
+    )
+    return [
+        Segment(
+            topic=row["topic"],
+            partition=row["partition"],
+            epoch=row["epoch"],
+            first=row["head"] - len(facts[row["topic"], row["partition"]]) + 1,
+            base=(row["base_epoch"], row["base"]),
+            facts=facts[row["topic"], row["partition"]],
+        )
+        for row in rows
+    ]
+
+
+async def raise_epochs(connection: asyncpg.Connection) -> None:
+    """Begin a new epoch in every stream (E2); numbers go on growing, and the base says where the old epoch ended."""
+    await connection.execute(_RAISE)
+
+
+def unpack(body: bytes) -> list[Packed]:
+    """Return the facts of a stored segment's body."""
+    return _decode(body)

@@ -1,0 +1,184 @@
+"""The unit of work: state, timers and facts of one decision commit together, or none of them does (L1).
+
+Whatever a handler, a route or a timer decides is written through `connection`; the facts that it makes are collected by
+`emit` and appended by the last statement before COMMIT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from shared.bus.headers import Packed
+from shared.bus.partitions import partition_of
+from shared.bus.streams import Segment, StreamKey, append
+from shared.clock import Clock
+from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
+from shared.errors import Permanent
+from shared.events.envelope import Envelope
+from shared.events.kinds import Fact
+from shared.events.registry import BY_MODEL
+from shared.ids import derived_id, uuid7
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.spans import child_traceparent, current_traceparent
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+ATTEMPTS = 6
+MAX_FACT_BYTES = 700_000
+"""Three quarters of the broker's limit for a record (P8): what is appended can always be published."""
+
+
+class FactTooLarge(Permanent):
+    """A fact is larger than the topic can carry."""
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One fact as a handler gets it."""
+
+    envelope: Envelope
+    fact: Fact
+
+    @property
+    def key(self) -> str:
+        """Whom the fact is about: the customer, or for a few facts the colleague."""
+        return self.envelope.key
+
+
+class UnitOfWork:
+    """One open transaction. `now` is the domain's instant, read once, so that a decision has one present."""
+
+    def __init__(self, connection: asyncpg.Connection, service: str, partitions: int, now: datetime) -> None:
+        self.connection = connection
+        self.now = now
+        self._service = service
+        self._partitions = partitions
+        self._facts: dict[StreamKey, list[Packed]] = {}
+        self._ordinals: dict[str, int] = {}
+        self.appended: tuple[Segment, ...] = ()
+
+    def emit(
+        self,
+        fact: Fact,
+        *,
+        cause: Incoming | None = None,
+        traceparent: str | None = None,
+        time: datetime | None = None,
+    ) -> UUID:
+        """Collect `fact` to be appended at the end, and return its id.
+
+        `cause`: the fact that it follows from; its id is derived from it (E6) and its trace goes on. Otherwise
+        `traceparent` (kept in a row while a timer waited) or the present span is the trace. `time`: the domain's
+        instant when it is not now.
+
+        Raises:
+            FactTooLarge: the topic could not carry it.
+        """
+        kind = BY_MODEL[type(fact)]
+        if kind.topic.writer != self._service:
+            raise ValueError(f"{self._service} does not write {kind.name}")
+        value = _encode(fact)
+        if len(value) > MAX_FACT_BYTES:
+            raise FactTooLarge(f"{kind.name}: {len(value)} bytes, at most {MAX_FACT_BYTES}")
+        key = kind.key_of(fact)
+        parent = traceparent or (cause.envelope.traceparent if cause else current_traceparent())
+        identity = self._derived(cause.envelope) if cause else uuid7()
+        packed = Packed(
+            id=str(identity),
+            type=kind.name,
+            time=(time or self.now).isoformat(),
+            key=key,
+            traceparent=child_traceparent(parent, f"create {kind.name}"),
+            cause_id=cause.envelope.id if cause else None,
+            value=value,
+        )
+        self._facts.setdefault((kind.topic.name, partition_of(key, self._partitions)), []).append(packed)
+        return identity
+
+    def _derived(self, cause: Envelope) -> UUID:
+        ordinal = self._ordinals[cause.id] = self._ordinals.get(cause.id, 0) + 1
+        return derived_id(self._service, cause.topic, cause.partition, cause.epoch, cause.sequence, ordinal)
+
+    async def append(self) -> Sequence[Segment]:
+        """Append what was emitted; called once, by whoever commits."""
+        self.appended = tuple(await append(self.connection, self._facts))
+        return self.appended
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """Runs decisions in transactions of the service's database and hands what they appended to the publisher."""
+
+    pool: asyncpg.Pool
+    service: str
+    partitions: int
+    clock: Clock
+    metrics: Metrics
+    offer: Callable[[Sequence[Segment]], None]
+
+    async def once(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `act` in one transaction and commit it.
+
+        Raises:
+            CommitUnknown: the answer to COMMIT was lost.
+            Exception: whatever `act` raised; the transaction is rolled back.
+        """
+        async with self.pool.acquire(timeout=10) as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now())
+                result = await act(uow)
+                segments = await uow.append()
+            except BaseException:
+                await _roll_back(transaction, connection)
+                raise
+            appended_at = time.perf_counter()
+            try:
+                await transaction.commit()
+            except BaseException as error:
+                if isinstance(error, asyncio.CancelledError) or is_lost_connection(error):
+                    raise CommitUnknown("the answer to COMMIT was lost") from error
+                raise
+            if segments:
+                self.metrics.append_commit_seconds.observe(time.perf_counter() - appended_at)
+            self.offer(segments)
+            return result
+
+    async def transact(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `act` in one transaction, again from the start when it lost a race or its connection before COMMIT.
+
+        Raises:
+            CommitUnknown: the answer to COMMIT was lost; it is not repeated here, since it may have happened.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self.once(act)
+            except CommitUnknown:
+                raise
+            except Exception as error:
+                if attempt == ATTEMPTS or not is_retriable(error):
+                    raise
+                await asyncio.sleep(random.uniform(0.5, 1.0) * min(0.02 * 2**attempt, 0.5))  # noqa: S311 - jitter
+        raise AssertionError("unreachable")
+
+
+async def _roll_back(transaction: asyncpg.transaction.Transaction, connection: asyncpg.Connection) -> None:
+    """Roll back as well as the connection allows; a lost connection has rolled back by itself."""
+    if connection.is_closed():
+        return
+    try:
+        await asyncio.wait_for(transaction.rollback(), 5)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
