@@ -48,7 +48,9 @@ if new_enough .venv/bin/python && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(lo
 fi
 
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1 || ! new_enough .venv/bin/python; then
-    python=$(find_python) || fail "Python 3.11 or newer is needed (found: $("${PYTHON:-python3}" --version 2>&1 || true)); install it, or name it: make PYTHON=<program> …"
+    found=$("${PYTHON:-python3}" --version 2>/dev/null) || found=none
+    python=$(find_python) ||
+        fail "Python 3.11 or newer is needed (found: $found); install it, or name it: make PYTHON=<program> …"
     "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
         fail "$python has no venv module; install it (Debian and Ubuntu: the package python3-venv) and run make again"
     echo "arrears: making .venv with $("$python" --version 2>&1)"
