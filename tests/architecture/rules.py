@@ -32,7 +32,7 @@ _SINGLE_PARTS = {
     "create_pool",
 }
 _WALL_CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
-_CHANCE = {"uuid1", "uuid4", "uuid7", "random", "randint", "choice", "token_hex", "token_urlsafe", "urandom", "open"}
+_CHANCE = {"uuid1", "uuid4", "uuid7", "randint", "token_hex", "token_urlsafe", "urandom"}
 _BROAD = {"Exception", "BaseException"}
 _REASONED = re.compile(r"#\s*noqa:\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*\s+\W*\w+")
 _SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:)")
@@ -199,7 +199,8 @@ def _impurities(node: ast.AST, *, may_read: bool) -> Iterator[str]:
     if isinstance(node, ast.Call):
         name = dotted(node)
         last = name.rpartition(".")[2]
-        if ".".join(name.split(".")[-2:]) in _WALL_CLOCKS or (last in _CHANCE and not (may_read and last == "open")):
+        chance = last in _CHANCE or name.partition(".")[0] in {"random", "secrets"}
+        if chance or ".".join(name.split(".")[-2:]) in _WALL_CLOCKS or (name == "open" and not may_read):
             yield f"{name}() in a domain"
 
 

@@ -78,6 +78,8 @@ BROKEN: list[tuple[Rule, str, str]] = [
     (rules.impure_domain, "services/scoring/domain/policy.py", "def grade():\n    return datetime.now(UTC)"),
     (rules.impure_domain, "shared/rules/paid.py", "def paid():\n    return date.today()"),
     (rules.impure_domain, "shared/rules/paid.py", "async def paid(): ..."),
+    (rules.impure_domain, "services/scoring/domain/policy.py", "def grade():\n    return uuid.uuid4()"),
+    (rules.impure_domain, "services/scoring/domain/policy.py", "def grade():\n    return open('pack.yaml')"),
     (rules.impure_domain, "shared/money.py", "def split():\n    return random.random()"),
 ]
 
@@ -112,6 +114,7 @@ KEPT: list[tuple[Rule, str, str]] = [
     (rules.impure_domain, "services/scoring/api.py", "async def route(clock): ..."),
     (rules.impure_domain, "services/scoring/domain/policy.py", "def grade(today: date, now: datetime): ..."),
     (rules.impure_domain, "services/scoring/domain/policy.py", "def at(day: date, clock: time): ..."),
+    (rules.impure_domain, "services/scoring/domain/policy.py", "def pick(node):\n    return node.choice('when')"),
     (rules.impure_domain, "shared/rules/packs.py", "def load(path):\n    return path.open()"),
 ]
 
