@@ -34,9 +34,10 @@ _SINGLE_PARTS = {
 _WALL_CLOCKS = {"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.time_ns"}
 _CHANCE = {"uuid1", "uuid4", "uuid7", "randint", "token_hex", "token_urlsafe", "urandom"}
 _BROAD = {"Exception", "BaseException"}
-_REASONED = re.compile(r"#\s*noqa:\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*\s+\W*\w+")
-_SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:)")
-_REASONED_IGNORE = re.compile(r"#\s*type:\s*ignore\[[a-z-]+(?:,\s*[a-z-]+)*\]\s*#?\s*\W*\w+")
+_SUPPRESSION = re.compile(
+    r"#\s*(?:noqa\b(?::\s*[A-Z]+[0-9]+(?:,\s*[A-Z]+[0-9]+)*)?|type:\s*ignore\b(?:\[[a-z, -]+\])?)"
+)
+_BARE_SUPPRESSION = re.compile(r"#\s*(?:noqa(?!:\s*[A-Z])|type:\s*ignore(?!\[))")
 
 # Letters in brackets keep these lines from finding themselves.
 _ELSEWHERE = re.compile(
@@ -90,18 +91,21 @@ def clocks_on_the_wall(root: Path) -> Iterator[str]:
 
 
 def errors_passed_over(root: Path) -> Iterator[str]:
-    """A broad `except` raises again; one that goes on, even after logging, needs its reason beside it.
+    """A broad `except` raises, or lets pass what it does not know first of all; one that goes on says why beside it.
 
     Ruff's BLE001 is content with a handler that logs; this is not.
     """
     for path, module in modules(root, *PRODUCT, "deploy"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for node in ast.walk(module):
-            if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises(node):
-                if not _REASONED.search(lines[node.lineno - 1]):
-                    yield at(root, path, node, "broad except that goes on")
-            elif _suppresses_broadly(node):
-                yield at(root, path, node, "broad suppress")
+            passes_over = isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and not _raises(node)
+            if (passes_over or _suppresses_broadly(node)) and not _reason(lines[getattr(node, "lineno", 1) - 1]):
+                yield at(root, path, node, "broad except or suppress that goes on")
+
+
+def _reason(line: str) -> str:
+    """What the line's comment says beside the words for tools."""
+    return _SUPPRESSION.sub("#", line).rpartition("#")[2].strip(" -–:") if "#" in line else ""
 
 
 def _is_broad(kind: ast.expr | None) -> bool:
@@ -119,15 +123,16 @@ def _suppresses_broadly(node: ast.AST) -> bool:
 
 
 def _raises(handler: ast.ExceptHandler) -> bool:
-    """Whether the handler's last statement raises; a raise under an `if` leaves a way on."""
-    return isinstance(handler.body[-1], ast.Raise)
+    """Whether the handler ends in a raise, or begins with "if it is not what I know: raise"."""
+    first, last = handler.body[0], handler.body[-1]
+    return isinstance(last, ast.Raise) or (isinstance(first, ast.If) and isinstance(first.body[-1], ast.Raise))
 
 
 def suppressions_without_a_reason(root: Path) -> Iterator[str]:
-    """Whoever silences a tool says why, on the same line."""
+    """Whoever silences a tool says what about and why, on the same line."""
     for path in files(root, *CODE, suffix=".py"):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-            if _SUPPRESSION.search(line) and not (_REASONED.search(line) or _REASONED_IGNORE.search(line)):
+            if _BARE_SUPPRESSION.search(line) or (_SUPPRESSION.search(line) and not _reason(line)):
                 yield at(root, path, number, "suppression without a reason")
 
 

@@ -55,7 +55,11 @@ BROKEN: list[tuple[Rule, str, str]] = [
     (rules.errors_passed_over, "shared/bus/consumer.py", "try:\n    f()\nexcept Exception:\n    log.exception('x')"),
     (rules.errors_passed_over, "shared/bus/consumer.py", "try:\n    f()\nexcept:\n    pass"),
     (rules.errors_passed_over, "services/ingest/api.py", "try:\n    f()\nexcept (OSError, Exception):\n    x = 1"),
-    (rules.errors_passed_over, "shared/a.py", "try:\n    f()\nexcept Exception as e:\n    if e.args:\n        raise"),
+    (
+        rules.errors_passed_over,
+        "shared/a.py",
+        "try:\n    f()\nexcept Exception as e:\n    log(e)\n    if e.args:\n        raise",
+    ),
     (rules.errors_passed_over, "shared/a.py", "try:\n    f()\nexcept Exception:  # no" + "qa: BLE001\n    x = 1"),
     (rules.errors_passed_over, "deploy/demo/a.py", "with contextlib.suppress(Exception):\n    f()"),
     (rules.suppressions_without_a_reason, "shared/a.py", "import os  # no" + "qa: F401"),
@@ -96,6 +100,12 @@ KEPT: list[tuple[Rule, str, str]] = [
     (rules.clocks_on_the_wall, "services/scoring/api.py", "def route(clock):\n    return clock.now()"),
     (rules.errors_passed_over, "shared/a.py", "try:\n    f()\nexcept Exception as e:\n    undo()\n    raise X from e"),
     (rules.errors_passed_over, "shared/a.py", "try:\n    f()\nexcept OSError:\n    x = 1"),
+    (
+        rules.errors_passed_over,
+        "shared/a.py",
+        "try:\n    f()\nexcept Exception as e:\n    if not known(e):\n        raise\n    bury(e)",
+    ),
+    (rules.errors_passed_over, "shared/a.py", "with suppress(Exception):  # the next process does it again\n    f()"),
     (
         rules.errors_passed_over,
         "shared/a.py",
