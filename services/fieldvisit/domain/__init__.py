@@ -1,0 +1,1 @@
+"""What the field desk decides: pure functions of plain values."""
