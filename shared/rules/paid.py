@@ -185,9 +185,9 @@ def _unabsorbed(payments: tuple[Payment, ...], as_of: datetime) -> tuple[Payment
 
 
 def _later_part(payment: Payment, horizon: datetime) -> Payment | None:
-    reversals = payment.reversals
-    if reversals:
-        reversals = tuple(each for each in reversals if each.reversed_at > horizon)
-    if payment.valued_at is not None and payment.valued_at > horizon:
-        return Payment(payment.payment_id, payment.amount, payment.valued_at, reversals) if reversals else payment
-    return Payment(payment.payment_id, reversals=reversals) if reversals else None
+    reversals = tuple(each for each in payment.reversals if each.reversed_at > horizon)
+    if payment.valued_at is None or payment.valued_at <= horizon:
+        return Payment(payment.payment_id, reversals=reversals) if reversals else None
+    if reversals == payment.reversals:
+        return payment
+    return Payment(payment.payment_id, payment.amount, payment.valued_at, reversals)

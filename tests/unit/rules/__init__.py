@@ -1,0 +1,1 @@
+"""Tests of money, the rules and the calendar."""
