@@ -35,6 +35,11 @@ class Identity:
         fields = _stat_fields(pid)
         return cls(name, pid, -1 if fields is None else int(fields[_START_TIME]), _boot_id())
 
+    @classmethod
+    def current(cls, name: str) -> "Identity":
+        """The identity of this process."""
+        return cls.of(name, os.getpid())
+
     def is_alive(self) -> bool:
         """Whether exactly this process still runs (one that only waits to be reaped does not)."""
         fields = _stat_fields(self.pid)
@@ -43,7 +48,7 @@ class Identity:
         return int(fields[_START_TIME]) == self.started and _boot_id() == self.boot
 
     def end(self, grace: float) -> None:
-        """Ask it to stop, and kill its group when it still runs after `grace` seconds."""
+        """Ask it to stop, and kill it with its group when it still runs after `grace` seconds."""
         if not self.is_alive():
             return
         with contextlib.suppress(ProcessLookupError):
@@ -51,7 +56,10 @@ class Identity:
         self._wait(grace)
         if self.is_alive():
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                if os.getpgid(self.pid) == self.pid:
+                    os.killpg(self.pid, signal.SIGKILL)
+                else:  # a supervisor that a shell started as a part of its own job
+                    os.kill(self.pid, signal.SIGKILL)
             self._wait(grace)
 
     def _wait(self, limit: float) -> None:
@@ -100,7 +108,7 @@ def read_identities(path: Path) -> tuple[Identity, ...]:
 
 
 def replace_json(path: Path, value: object, mode: int = 0o644) -> None:
-    """Write a JSON file so that a reader sees the old or the new content, never a part, and never under a wider mode."""
+    """Write a JSON file so that a reader sees the old or the new content, and nobody ever a wider mode."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)

@@ -1,27 +1,37 @@
-"""The whole stack as one object. `async with Stack(state_dir, services=()) as stack:` starts PostgreSQL and Kafka;
-`stack.bootstrap`, `await stack.create_database("toy")` (its URL), `await stack.kill("kafka")`, `await stack.wait_ready()`.
+"""The whole stack as one object.
+
+`async with Stack(state_dir, services=()) as stack:` starts PostgreSQL, Kafka and the catchers, and stops them at the
+end: `stack.bootstrap`, `await stack.create_database("toy")` gives its URL, `await stack.kill("kafka")`, then
+`await stack.wait_ready()`. With services (by default all five) also `stack.urls["ingest"]`, `stack.env("ingest")`,
+`await stack.token("li", "upstream")`.
 """
 
 import asyncio
 import contextlib
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from deploy.local import kafka, postgres
-from deploy.local.ledger import Ledger
+import httpx
+
+from deploy.local import kafka, mail, postgres, sms
+from deploy.local.ledger import Identity, Ledger, replace_json
+from deploy.local.parts import SERVICES, Replica, Surroundings, base_environment
 from deploy.local.process import Process
+from deploy.local.ready import HOST
 from deploy.local.state import StateDir
-from deploy.local.supervisor import Status, Supervisor
+from deploy.local.supervisor import Phase, Status, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
-_PORTS = ("postgres", "kafka", "kafka-controller")
-_SECRETS = ("postgres",)
+_INFRASTRUCTURE_PORTS = ("postgres", "kafka", "kafka-controller", "issuer", "mail", "smtp", "sms", "smpp")
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Tell the person at the terminal."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -30,13 +40,34 @@ class Stack:
 
     Args:
         state_dir: where data, ports, passwords and logs are kept; a second start goes on with them.
-        services: names of the services to run; none: infrastructure alone.
+        services: the services to run, replicas as `scoring-1`; none: the infrastructure alone, without an issuer.
+        catchers: whether the mail catcher and the SMS centre run.
+        clock_file: the file of a stepped clock, for all services; None: the real clock.
+        partitions: of every topic.
         say: told what takes long, one line each.
+
+    Raises:
+        MissingPartError: the machine lacks something.
+        AlreadyRunningError: another stack runs in this folder.
+        StartFailedError: a process did not come up.
+        ValueError: a service has a name that is none.
     """
 
-    def __init__(self, state_dir: Path, *, services: tuple[str, ...] = (), say: Callable[[str], None] = _tell) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *,
+        services: Iterable[str] = SERVICES,
+        catchers: bool = True,
+        clock_file: Path | None = None,
+        partitions: int = 12,
+        say: Callable[[str], None] = tell,
+    ) -> None:
         self.state = StateDir(state_dir.absolute())
-        self._services = services
+        self.replicas = tuple(Replica.named(name) for name in services)
+        self._catchers = catchers or any(replica.service == "notify" for replica in self.replicas)
+        self._clock_file = clock_file
+        self._partitions = partitions
         self._say = say
         self._exits = contextlib.AsyncExitStack()
 
@@ -45,11 +76,13 @@ class Stack:
             self.state.make()
             exits.enter_context(self.state.held())
             ledger = Ledger(self.state.ledger)
-            ledger.end_leftovers()
+            for name in ledger.end_leftovers():
+                self._say(f"ended {name}, left over from an earlier start")
             await self._prepare()
-            self._supervisor = Supervisor(self._processes(), self.state.logs, ledger)
+            self._supervisor = Supervisor(self._processes(), self.state.logs, ledger, self._publish)
             exits.push_async_callback(self._supervisor.stop)
             await self._supervisor.start()
+            self._publish(self._supervisor.status())
             self._exits = exits.pop_all()
         return self
 
@@ -57,18 +90,6 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._exits.aclose()
-
-    async def _prepare(self) -> None:
-        self.ports = self.state.ports(_PORTS)
-        self.secrets = self.state.secrets(_SECRETS)
-        path = self.state.path
-        self._postgres, self._kafka = await asyncio.gather(
-            postgres.prepare(path, self.ports["postgres"], self.secrets["postgres"], self._say),
-            kafka.prepare(path, self.ports["kafka"], self.ports["kafka-controller"], self._say),
-        )
-
-    def _processes(self) -> tuple[Process, ...]:
-        return (self._postgres.process({}), self._kafka.process())
 
     @property
     def bootstrap(self) -> str:
@@ -80,9 +101,37 @@ class Stack:
         """PostgreSQL's superuser."""
         return self._postgres.admin_url
 
+    @property
+    def urls(self) -> dict[str, str]:
+        """The HTTP addresses: of each replica, the issuer, the mail catcher and the SMS centre, as far as they run."""
+        names = [replica.name for replica in self.replicas]
+        issuer = ["issuer"] if self.replicas else []
+        catchers = ["mail", "sms"] if self._catchers else []
+        return {name: self._surroundings.url(name) for name in (*names, *issuer, *catchers)}
+
+    def env(self, service: str) -> dict[str, str]:
+        """The settings of a service (or a replica of it), for a test that runs it by itself."""
+        return self._surroundings.settings(Replica.named(service))
+
+    async def token(self, subject: str, *roles: str, team: str | None = None) -> str:
+        """A bearer token of the development issuer.
+
+        Raises:
+            httpx.HTTPError: the issuer refuses or does not answer.
+        """
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": subject,
+            "client_secret": self.secrets["issuer"],
+            "scope": " ".join(roles),
+        } | ({} if team is None else {"team": team})
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{self.urls['issuer']}/token", data=form)
+        return str(answer.raise_for_status().json()["access_token"])
+
     async def create_database(self, name: str) -> str:
         """Make a database with its own owner, as each service has one; the owner's URL."""
-        key = f"database {name}"
+        key = _database_secret(name)
         password = self.state.secrets((key,))[key]
         await self._postgres.ensure_databases({name: password})
         return self._postgres.url(name, name, password)
@@ -96,9 +145,91 @@ class Stack:
         await self._supervisor.kill(name)
 
     async def wait_ready(self, *names: str) -> None:
-        """Wait until the named processes (all, when none is named) are ready."""
+        """Wait until the named processes (all, when none is named) are ready.
+
+        Raises:
+            StartFailedError: a process was given up.
+        """
         await self._supervisor.wait_ready(*names)
+
+    async def failed(self) -> None:
+        """Wait until a process is given up; raises its StartFailedError."""
+        await self._supervisor.failed()
 
     def status(self) -> tuple[Status, ...]:
         """What runs."""
         return self._supervisor.status()
+
+    async def _prepare(self) -> None:
+        self.ports = self.state.ports((*_INFRASTRUCTURE_PORTS, *(replica.name for replica in self.replicas)))
+        names = ("postgres", "smpp", "issuer", *(_database_secret(service) for service in SERVICES))
+        self.secrets = self.state.secrets(names)
+        path = self.state.path
+        self._postgres, self._kafka = await asyncio.gather(
+            postgres.prepare(path, self.ports["postgres"], self.secrets["postgres"], self._say),
+            kafka.prepare(path, self.ports["kafka"], self.ports["kafka-controller"], self._say),
+        )
+        self._surroundings = Surroundings(
+            root=ROOT,
+            ports=self.ports,
+            secrets=self.secrets,
+            database_urls={name: self._postgres.url(name, name, word) for name, word in self._databases().items()},
+            bootstrap=self._kafka.bootstrap,
+            partitions=self._partitions,
+            telemetry=path / "telemetry",
+            issuer_key=path / "issuer-key.json",
+            clock_file=self._clock_file,
+        )
+        (path / "telemetry").mkdir(exist_ok=True)
+
+    def _databases(self) -> dict[str, str]:
+        return {service: self.secrets[_database_secret(service)] for service in SERVICES}
+
+    def _processes(self) -> list[Process]:
+        processes = [self._postgres.process(self._databases()), self._kafka.process()]
+        if self._catchers:
+            processes += self._catcher_processes()
+        if self.replicas:
+            around, services = self._surroundings, {replica.service: None for replica in self.replicas}
+            processes += [around.topics(), around.issuer()]
+            processes += [around.migration(service) for service in services]
+            processes += [around.service(replica) for replica in self.replicas]
+        return processes
+
+    def _catcher_processes(self) -> list[Process]:
+        ports, path, env = self.ports, self.state.path, base_environment()
+        return [
+            mail.process(ports["smtp"], ports["mail"], path / "mail", ROOT, env),
+            sms.process(ports["smpp"], ports["sms"], path / "sms" / "messages.jsonl", ROOT, env, self.secrets["smpp"]),
+        ]
+
+    def _publish(self, processes: tuple[Status, ...]) -> None:
+        """Keep the file that `python -m deploy.local status` reads; it is written before the first process starts."""
+        replace_json(
+            self.state.status,
+            {
+                "supervisor": asdict(Identity.current("supervisor")),
+                "ready": all(status.phase in {Phase.READY, Phase.DONE} for status in processes),
+                "urls": self.urls,
+                "bootstrap": self.bootstrap,
+                "postgres": f"{HOST}:{self.ports['postgres']}",
+                "processes": [asdict(status) for status in processes],
+            },
+        )
+
+
+def wipe(state_dir: Path) -> None:
+    """Remove a state folder with all data, and what of it lies outside.
+
+    Raises:
+        AlreadyRunningError: a stack runs in it.
+    """
+    state = StateDir(state_dir.absolute())
+    if state.path.exists():
+        with state.held():
+            shutil.rmtree(postgres.outside(state.path), ignore_errors=True)
+            shutil.rmtree(state.path)
+
+
+def _database_secret(name: str) -> str:
+    return f"database {name}"
