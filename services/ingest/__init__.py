@@ -1,0 +1,1 @@
+"""The one door: what the bank's card systems know comes in here, is judged, and goes out as facts."""

@@ -1,0 +1,1 @@
+"""How an event from outside is judged: pure functions of plain values."""

@@ -1,0 +1,79 @@
+"""Full card numbers are never accepted, however they are written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import date
+from itertools import accumulate
+
+# Random identifiers may hold long runs of digits by chance.
+_UUID = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}(?![0-9a-fA-F])")
+_RUN = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
+_GROUP_BREAK = re.compile(r"[ -]")
+# No card scheme issues numbers beginning with 20YYMMDD; many systems build their identifiers so.
+_DATED = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+_IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_IDENTITY_CHECKS = "10X98765432"
+_PROVINCE = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91")
+
+
+def holds_full_card_number(text: str) -> bool:
+    """Return whether `text` holds 13 to 19 digits that are a card number by their check digit (Luhn, ISO/IEC 7812).
+
+    Digits may be full-width or of another script, and parted by single spaces or hyphens. A valid 18-digit Chinese
+    identity number (GB 11643) is not a card number, although one in ten passes the same check.
+    """
+    plain = _UUID.sub("", _plain(text))
+    return any(
+        _is_luhn(digits) and not _DATED.match(digits) and not _is_identity_number(digits)
+        for run in _RUN.finditer(plain)
+        for digits in _candidates(run.group())
+    )
+
+
+def _plain(text: str) -> str:
+    return "".join(_plain_character(character) for character in unicodedata.normalize("NFKC", text))
+
+
+def _plain_character(character: str) -> str:
+    if character.isascii():
+        return " " if character.isspace() else character
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    match unicodedata.category(character):
+        case "Cf":
+            return ""  # zero-width characters between digits hide nothing
+        case "Pd":
+            return "-"
+        case "Zs":
+            return " "
+        case _:
+            return character
+
+
+def _candidates(run: str) -> Iterator[str]:
+    """Yield each stretch of whole groups that has 13 to 19 digits: a card number may stand beside another number."""
+    groups = _GROUP_BREAK.split(run)
+    for first in range(len(groups)):
+        for digits in accumulate(groups[first:]):
+            if 13 <= len(digits) <= 19:
+                yield digits
+
+
+def _is_luhn(digits: str) -> bool:
+    doubled = (2 * int(digit) for digit in digits[-2::-2])
+    total = sum(map(int, digits[-1::-2])) + sum(value - 9 if value > 9 else value for value in doubled)
+    return total % 10 == 0
+
+
+def _is_identity_number(digits: str) -> bool:
+    if len(digits) != 18 or not _PROVINCE.match(digits):
+        return False
+    try:
+        date(int(digits[6:10]), int(digits[10:12]), int(digits[12:14]))
+    except ValueError:
+        return False
+    total = sum(weight * int(digit) for weight, digit in zip(_IDENTITY_WEIGHTS, digits[:17], strict=True))
+    return digits[6:8] in {"19", "20"} and _IDENTITY_CHECKS[total % 11] == digits[17]
