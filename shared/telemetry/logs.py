@@ -163,7 +163,7 @@ class _Standard(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> TextIO:  # type: ignore[override]
+    def stream(self) -> TextIO:  # type: ignore[override]  # read-only here
         return sys.stdout
 
 

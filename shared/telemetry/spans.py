@@ -71,6 +71,15 @@ def fact_span(
         span.end()
 
 
+def record_span(
+    name: str, traceparent: str | None, started_ns: int, kind: SpanKind, attributes: Attributes | None = None
+) -> None:
+    """Record that something happened to what `traceparent` names, from `started_ns` (Unix) until now, if sampled."""
+    parent = parse_traceparent(traceparent)
+    if parent is not None and parent.trace_flags.sampled:
+        _start(name, parent, kind, attributes, started_ns).end()
+
+
 def child_traceparent(
     traceparent: str | None,
     name: str,
@@ -127,9 +136,13 @@ def _links(traceparents: Sequence[str | None]) -> list[Link]:
     return links
 
 
-def _start(name: str, parent: SpanContext, kind: SpanKind, attributes: Attributes | None) -> Span:
+def _start(
+    name: str, parent: SpanContext, kind: SpanKind, attributes: Attributes | None, started_ns: int | None = None
+) -> Span:
     inside = trace.set_span_in_context(NonRecordingSpan(parent))
-    return trace.get_tracer("arrears").start_span(name, context=inside, kind=kind, attributes=attributes)
+    return trace.get_tracer("arrears").start_span(
+        name, context=inside, kind=kind, attributes=attributes, start_time=started_ns
+    )
 
 
 def _fail(span: Span, error: BaseException) -> None:

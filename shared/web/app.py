@@ -74,7 +74,7 @@ def service_app(
         redirect_slashes=False,
         lifespan=_closing(lifespan, telemetry, verifier),
         responses=_PROBLEM_RESPONSES,
-        exception_handlers=dict(HANDLERS),  # type: ignore[arg-type]
+        exception_handlers=dict(HANDLERS),  # type: ignore[arg-type]  # keys are classes only
         middleware=[
             Middleware(Guard, types=types, metrics=metrics, route_of=lambda scope: _route(scope, templates)),
             Middleware(Authenticate, verifier=verifier, metrics=metrics),

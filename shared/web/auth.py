@@ -90,7 +90,7 @@ class TokenVerifier:
             raise TokenRefused("unknown_key")
         try:
             claims = jwt.decode(token, key, algorithms=[algorithm]).claims
-            registry = JWTClaimsRegistry(now=int(self._now()), leeway=LEEWAY_SECONDS, **self._claims)  # type: ignore[arg-type]
+            registry = JWTClaimsRegistry(now=int(self._now()), leeway=LEEWAY_SECONDS, **self._claims)  # type: ignore[arg-type]  # typed dicts
             registry.validate(claims)
         except ExpiredTokenError:
             raise TokenRefused("expired") from None

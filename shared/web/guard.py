@@ -12,7 +12,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.errors import Problem, Retriable
+from shared.db.faults import is_retriable
+from shared.errors import Problem
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.spans import format_traceparent
 from shared.web.auth import TokenRefused, TokenVerifier
@@ -23,9 +24,6 @@ _log = logging.getLogger("arrears.web")
 
 PROTECTED = "/v1/"
 """Everything under this prefix needs a valid token, before its route is looked for or its body read."""
-
-# What a database says of its own state rather than of the data: asked again, the same request may succeed.
-_PASSING_SQLSTATES = ("08", "53", "57P0", "40P01", "40001", "55P03", "57014", "25P03")
 
 
 class Guard:
@@ -97,11 +95,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 def passing(error: BaseException) -> bool:
     """Return whether a failure is of the surroundings and passes by itself: something is away, a race was lost."""
-    if isinstance(error, asyncpg.PostgresError):
-        return str(error.sqlstate or "").startswith(_PASSING_SQLSTATES)
-    if type(error) is asyncpg.InterfaceError:
-        return "clos" in str(error)  # the connection is closed, the pool is closing; otherwise it is a misuse
-    return isinstance(error, Retriable | OSError)
+    if isinstance(error, asyncpg.InterfaceError) and "clos" not in str(error):
+        return False  # not a closed connection or pool but a wrong call, which is a defect of ours
+    return is_retriable(error)
 
 
 def _token(scope: Scope) -> str:

@@ -98,7 +98,7 @@ def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> Position:
     """Return the position of a cursor; raises `Problem("invalid_fields")` when it is not one of these types."""
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        position = msgspec.json.decode(raw, type=tuple[kinds])  # type: ignore[valid-type]
+        position = msgspec.json.decode(raw, type=tuple[kinds])  # type: ignore[valid-type]  # known at run time only
     except (UnicodeEncodeError, binascii.Error, msgspec.MsgspecError):
         raise _bad_cursor() from None
     if not all(_bindable(value) for value in position):

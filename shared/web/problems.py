@@ -72,25 +72,25 @@ def types_of(request: Request) -> Catalogue:
 
 async def on_problem(request: Request, error: Exception) -> Response:
     """Answer a refusal of our own."""
-    assert isinstance(error, Problem)  # noqa: S101 - registered for this type only
+    assert isinstance(error, Problem)
     return problem_response(error, types_of(request))
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     """Answer fields that FastAPI or pydantic refused."""
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    assert isinstance(error, RequestValidationError)
     return problem_response(invalid_fields(from_pydantic(error.errors())), types_of(request))
 
 
 async def on_invalid_struct(request: Request, error: Exception) -> Response:
     """Answer fields that msgspec refused."""
-    assert isinstance(error, msgspec.ValidationError)  # noqa: S101 - registered for this type only
+    assert isinstance(error, msgspec.ValidationError)
     return problem_response(invalid_fields(from_msgspec(error)), types_of(request))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses by status alone: no route, no such method, and the like."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    assert isinstance(error, HTTPException)
     types = types_of(request)
     row = types[code_for_status(error.status_code)]
     problem = Problem(row.code, row.meaning_zh, row.meaning_en, status=error.status_code)
