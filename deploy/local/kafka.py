@@ -7,6 +7,8 @@ archives cut the start from about 2.4 to 1.4 s.
 import asyncio
 import base64
 import hashlib
+import os
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -19,7 +21,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.local.errors import MissingPartError, NotReadyError
 from deploy.local.java import JAVA_ENVIRONMENT, KAFKA_VERSION, Runtime, class_path, find_java, locked, user_cache
-from deploy.local.process import Process
+from deploy.local.process import Process, die_with_parent, run_program
 from deploy.local.ready import HOST, tcp
 from deploy.local.state import choose_ports
 
@@ -158,7 +160,12 @@ def _make_archives(runtime: Runtime, base: Path, top: Path) -> None:
 def _start_and_stop(command: tuple[str, ...]) -> None:
     """Run a broker until it has started, then stop it cleanly."""
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=JAVA_ENVIRONMENT
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=JAVA_ENVIRONMENT,
+        preexec_fn=die_with_parent(os.getpid(), signal.SIGKILL),
     ) as broker:
         if broker.stdout is None:
             raise RuntimeError("the broker's output is a pipe")
@@ -172,7 +179,7 @@ def _start_and_stop(command: tuple[str, ...]) -> None:
 
 
 def _run_java(command: tuple[str, ...], failure: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=JAVA_ENVIRONMENT)
+    done = run_program(command, JAVA_ENVIRONMENT)
     if done.returncode != 0:
-        last = ((done.stdout + done.stderr).strip().splitlines() or ["no output"])[-1]
+        last = (done.stdout.strip().splitlines() or ["no output"])[-1]
         raise MissingPartError(f"Kafka {failure} ({last})", "it needs 1 GB of free memory and a writable state folder")

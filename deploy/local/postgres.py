@@ -13,7 +13,6 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from pathlib import Path
 import asyncpg
 
 from deploy.local.errors import MissingPartError, NotReadyError
-from deploy.local.process import Account, Process
+from deploy.local.process import Account, Process, run_program
 from deploy.local.ready import HOST
 
 SUPERUSER = "postgres"
@@ -170,7 +169,7 @@ def _programs(state: Path, account: Account | None, say: Callable[[str], None]) 
 def _runs(tree: Path, account: Account | None) -> bool:
     """Whether the account can execute the programs: found out by doing it."""
     try:
-        done = _run([str(tree / "bin" / "postgres"), "--version"], account)
+        done = run_program([str(tree / "bin" / "postgres"), "--version"], _ENVIRONMENT, account)
     except OSError:
         return False
     return done.returncode == 0
@@ -180,7 +179,7 @@ def _data_dir(state: Path, account: Account | None, say: Callable[[str], None]) 
     """The data directory: in the state folder, or outside when the account cannot pass through to it."""
     if account is None:
         return state / "postgres"
-    if _run(["test", "-x", str(state)], account).returncode == 0:
+    if run_program(["test", "-x", str(state)], _ENVIRONMENT, account).returncode == 0:
         return state / "postgres"
     data = _own_place(state) / "postgres"
     if not data.exists():
@@ -223,11 +222,12 @@ def _make_data(server: Postgres) -> None:
         if server.account is not None:
             os.chown(fresh, server.account.uid, server.account.gid)
             os.chown(password_file, server.account.uid, server.account.gid)
-        done = _run(
+        done = run_program(
             [
                 str(server.programs / "initdb"), "-D", str(fresh), "-U", SUPERUSER, "--auth=scram-sha-256",
                 "--encoding=UTF8", "--no-locale", f"--pwfile={password_file}",
             ],
+            _ENVIRONMENT,
             server.account,
         )  # fmt: skip
     if done.returncode != 0:
@@ -246,23 +246,6 @@ def _password_file(server: Postgres) -> Iterator[str]:
         yield path
     finally:
         Path(path).unlink()
-
-
-def _run(argv: list[str], account: Account | None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=120,
-        cwd="/",
-        env=_ENVIRONMENT,
-        user=None if account is None else account.uid,
-        group=None if account is None else account.gid,
-        extra_groups=None if account is None else [],
-    )
 
 
 async def _ensure_database(connection: "asyncpg.Connection[asyncpg.Record]", name: str, password: str) -> None:

@@ -8,7 +8,8 @@ import asyncio
 import ctypes
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,7 @@ Check = Callable[[], Awaitable[None]]
 
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 111
+_PROGRAM_LIMIT = 120
 # Loaded before any fork: a forked child must not take the loader's locks.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -105,6 +107,32 @@ async def spawn(spec: Process, log: IO[bytes]) -> asyncio.subprocess.Process:
         extra_groups=None if account is None else [],
         # Only prctl and getppid after the fork: both are safe there, whatever threads this process has.
         preexec_fn=die_with_parent(os.getpid(), spec.death_signal),
+    )
+
+
+def run_program(
+    argv: Sequence[str], env: Mapping[str, str], account: Account | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of the preparations to its end, its output in one text; it too dies with this process.
+
+    Raises:
+        OSError: it cannot be executed.
+        subprocess.TimeoutExpired: it does not end.
+    """
+    return subprocess.run(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=_PROGRAM_LIMIT,
+        cwd="/",
+        env=env,
+        user=None if account is None else account.uid,
+        group=None if account is None else account.gid,
+        extra_groups=None if account is None else [],
+        preexec_fn=die_with_parent(os.getpid(), signal.SIGKILL),
     )
 
 

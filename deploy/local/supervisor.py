@@ -21,6 +21,8 @@ _POLL = 0.05
 _CHECK_LIMIT = 10.0
 """Seconds that one asking of a readiness check may take."""
 _LAST_LINES = 15
+_STEADY = 10.0
+"""Seconds after which a ready process counts as healthy again: its next death is the first in a row."""
 
 
 class Phase(StrEnum):
@@ -203,19 +205,28 @@ class Supervisor:
         self._enter(unit, Phase.DONE)
 
     async def _serve(self, unit: _Unit, process: asyncio.subprocess.Process) -> None:
-        came_up = await self._until_ready(unit.spec, process)
-        if came_up:
-            unit.ever_ready = True
-            unit.deaths = 0
-            unit.ready.set()
-            self._enter(unit, Phase.READY)
-        elif process.returncode is None:
+        if await self._until_ready(unit.spec, process):
+            await self._stay_ready(unit, process)
+            return
+        too_slow = process.returncode is None
+        if too_slow:
             await terminate(process, unit.spec.stop_signal, unit.spec.grace)
-        code = await process.wait()
-        if not unit.ever_ready and unit.deaths + 1 >= unit.spec.backoff.give_up_after:
-            raise self._given_up(
-                unit, f"ended with {_exit(code)} before it was ready, {unit.deaths + 1} times in a row"
-            )
+        if unit.ever_ready:
+            return
+        if too_slow:
+            raise self._given_up(unit, f"was not ready within {unit.spec.ready_within:g} s")
+        if unit.deaths + 1 >= unit.spec.backoff.give_up_after:
+            code = _exit(await process.wait())
+            raise self._given_up(unit, f"ended with {code} before it was ready, {unit.deaths + 1} times in a row")
+
+    async def _stay_ready(self, unit: _Unit, process: asyncio.subprocess.Process) -> None:
+        unit.ever_ready = True
+        unit.ready.set()
+        self._enter(unit, Phase.READY)
+        since = time.monotonic()
+        await process.wait()
+        if time.monotonic() - since >= _STEADY:
+            unit.deaths = 0
 
     async def _until_ready(self, spec: Process, process: asyncio.subprocess.Process) -> bool:
         """Ask until the check passes: False when the process died or its time is over."""
