@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Retriable(Exception):  # noqa: N818 - names the kind, not one error
+class Retriable(Exception):
     """Nothing happened; the same call may succeed later."""
 
 
-class Permanent(Exception):  # noqa: N818
+class Permanent(Exception):
     """Nothing happened, and the same call will fail again."""
 
 
-class Unknown(Exception):  # noqa: N818
+class Unknown(Exception):
     """The answer was lost: it may have happened."""
 
 
@@ -37,7 +37,7 @@ class FieldError:
 
 
 @dataclass(eq=False)
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+class Problem(Exception):
     """A refusal that a person reads; the web layer answers it as an RFC 9457 problem document.
 
     `code` is a row of the catalogue in `shared.web.problems`; `status` overrides the catalogue's HTTP status;

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import asyncpg
 
+from shared.db.pool import borrow
+
 SECONDS = 10
 
 _RENEW = """
@@ -41,7 +43,7 @@ ON CONFLICT (partition) DO UPDATE SET holder = excluded.holder, until = excluded
 
 
 class Leases:
-    """The partitions that this process publishes; a holder is a replica's stable name, so a restart takes up its own."""
+    """The partitions that this process publishes; a holder is a replica's stable name, so a restart goes on."""
 
     def __init__(self, pool: asyncpg.Pool, holder: str, partitions: int) -> None:
         self._pool = pool
@@ -51,7 +53,7 @@ class Leases:
 
     async def renew(self) -> None:
         """Renew what is held and take a fair share of what nobody holds."""
-        async with self._pool.acquire(timeout=10) as connection, connection.transaction():
+        async with borrow(self._pool) as connection, connection.transaction():
             kept = await connection.fetch(_RENEW, self._holder, SECONDS)
             gained = await connection.fetch(_CLAIM, self._holder, self._partitions, SECONDS)
         self.held = frozenset(row["partition"] for row in (*kept, *gained))
@@ -59,6 +61,6 @@ class Leases:
     async def take(self, partitions: Iterable[int]) -> None:
         """Take these leases at once: this replica reads their partitions, so it writes them too."""
         wanted = sorted(partitions)
-        async with self._pool.acquire(timeout=10) as connection:
+        async with borrow(self._pool) as connection:
             await connection.execute(_FORCE, self._holder, wanted, SECONDS)
         self.held |= frozenset(wanted)

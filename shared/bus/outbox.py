@@ -9,7 +9,7 @@ from typing import NamedTuple
 import asyncpg
 
 from shared.bus.streams import Segment, StreamKey, unpack
-from shared.db.faults import is_retriable
+from shared.db.pool import borrow
 
 
 class Cursor(NamedTuple):
@@ -108,17 +108,12 @@ class Recorder:
         self._wake.set()
 
     async def run(self) -> None:
-        """Record for ever, waiting while the database is away."""
+        """Record for ever; what could not be recorded stays noted."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self.flush()
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                self._wake.set()
-                await asyncio.sleep(0.5)
+            if not self._dirty:
+                self._wake.clear()
+                await self._wake.wait()
+            await self.flush()
 
     async def flush(self) -> None:
         """Record what is noted."""
@@ -127,7 +122,7 @@ class Recorder:
             return
         keys = sorted(noted)
         try:
-            async with self._pool.acquire(timeout=10) as connection:
+            async with borrow(self._pool) as connection:
                 await connection.execute(
                     _RECORD,
                     [topic for topic, _ in keys],

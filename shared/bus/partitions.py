@@ -10,4 +10,5 @@ from aiokafka.partitioner import murmur2
 @lru_cache(maxsize=65_536)
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition of `key` among `partitions`, as Kafka's own clients choose it (murmur2)."""
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    hashed: int = murmur2(key.encode())
+    return (hashed & 0x7FFFFFFF) % partitions

@@ -1,7 +1,7 @@
 """How far each stream has been read, and what a record's numbers say about the next one (R3, R5, R6, E5).
 
-One row a stream. It is moved first in the transaction that stores the effect, on the condition of its old value: whoever
-holds an old view changes nothing. At or below the position: a duplicate. The next: taken. Further: a loss.
+One row a stream. It is moved first in the transaction that stores the effect, on the condition of its old value:
+whoever holds an old view changes nothing. At or below the position: a duplicate. The next: taken. Further: a loss.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ def _judge_same_epoch(position: Position, sequence: int, fact_id: str) -> Take |
 def _judge_new_epoch(position: Position, numbers: Numbers) -> Take | Stopped:
     got = f"{numbers.epoch}:{numbers.sequence}"
     if numbers.base is None:
-        return Stopped(f"gap: {got} of a new epoch without its first record, after {position.epoch}:{position.sequence}")
+        return Stopped(
+            f"gap: {got} of a new epoch without its first record, after {position.epoch}:{position.sequence}"
+        )
     epoch, last = numbers.base
     had = position.sequence if epoch == position.epoch else position.seen.get(epoch)
     if had is None or had < last:
@@ -140,9 +142,7 @@ async def subscribe(connection: asyncpg.Connection, topics: Sequence[Topic], par
     await connection.execute(_SUBSCRIBE, [topic.name for topic in topics], partitions)
 
 
-async def load(
-    connection: asyncpg.Connection, partition: int, topics: Sequence[str]
-) -> dict[str, Position | Stopped]:
+async def load(connection: asyncpg.Connection, partition: int, topics: Sequence[str]) -> dict[str, Position | Stopped]:
     """Return the position of each topic of `partition`; a topic without a row is stopped."""
     rows = {row["topic"]: row for row in await connection.fetch(_LOAD, partition, topics)}
     return {topic: _position(rows.get(topic)) for topic in topics}

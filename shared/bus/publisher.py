@@ -10,16 +10,19 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 import asyncpg
 
+from shared.bus.background import keep_running
 from shared.bus.headers import Numbers, to_headers
 from shared.bus.leases import Leases
 from shared.bus.outbox import Cursor, Recorder, load_stream, next_segments, pending_streams, stream_epochs
-from shared.bus.producing import Producing, ProduceTooLarge, ProduceUnknown, Record
+from shared.bus.producing import ProduceTooLarge, ProduceUnknown, Producing, Record
 from shared.bus.streams import Segment, StreamKey
-from shared.db.faults import is_retriable
+from shared.db.pool import borrow
 from shared.events.registry import TOPICS
 
 POLL_SECONDS = 0.1
@@ -31,7 +34,7 @@ _TOPICS = {topic.name: topic for topic in TOPICS}
 _log = logging.getLogger(__name__)
 
 
-class Restart(Exception):  # noqa: N818 - not a failure: what is held in memory is to be read again
+class Restart(Exception):
     """The stream's epoch changed, or the lease went: begin the term again."""
 
 
@@ -68,7 +71,8 @@ class Publisher:
     async def start(self) -> None:
         """Begin to publish; returns at once."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(job) for job in (self._poll(), self._renew(), self._recorder.run())]
+        jobs = {"outbox poll": self._poll, "lease renewal": self._renew, "recorder": self._recorder.run}
+        self._tasks = [loop.create_task(keep_running(name, job)) for name, job in jobs.items()]
 
     async def stop(self) -> None:
         """Stop; what is not published yet is in the table and will be."""
@@ -76,7 +80,8 @@ class Publisher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._recorder.flush()
+        with suppress(Exception):  # only saves duplicates: the next process sends again what is not recorded
+            await asyncio.wait_for(self._recorder.flush(), 3)
 
     def offer(self, segments: Iterable[Segment]) -> None:
         """Take segments whose COMMIT was answered; those of other holders' partitions are theirs to publish (P2)."""
@@ -113,7 +118,7 @@ class Publisher:
             if stream is not None and stream.cursor is not None and stream.cursor >= wanted:
                 return
             if segment.partition not in self._leases.held:
-                async with self._pool.acquire(timeout=10) as connection:
+                async with borrow(self._pool) as connection:
                     _, cursor = await load_stream(connection, key)
                 if cursor >= wanted:
                     return
@@ -127,65 +132,55 @@ class Publisher:
         stream = self._streams.get(key)
         if stream is None:
             stream = self._streams[key] = _Stream()
-        if stream.task is None or stream.task.done():
-            stream.task = asyncio.get_running_loop().create_task(self._publish(key, stream))
+            job = partial(self._publish, key, stream)
+            stream.task = asyncio.get_running_loop().create_task(keep_running(f"publish {key[0]}/{key[1]}", job))
         return stream
 
     async def _poll(self) -> None:
         """Find what other replicas appended, or what an earlier process left behind (P4)."""
         while True:
-            try:
-                async with self._pool.acquire(timeout=10) as connection:
-                    found = await pending_streams(connection)
-                for key, last in found:
-                    if key[1] in self._leases.held:
-                        stream = self._stream(key)
-                        if stream.cursor is None or stream.cursor < last:
-                            stream.wake.set()
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                await asyncio.sleep(1)
+            async with borrow(self._pool) as connection:
+                found = await pending_streams(connection)
+            for key, last in found:
+                if key[1] in self._leases.held:
+                    stream = self._stream(key)
+                    if stream.cursor is None or stream.cursor < last:
+                        stream.wake.set()
             await asyncio.sleep(POLL_SECONDS)
 
     async def _renew(self) -> None:
         """Renew the leases, and notice that a stream began a new epoch."""
         while True:
-            try:
-                await self._leases.renew()
-                async with self._pool.acquire(timeout=10) as connection:
-                    epochs = await stream_epochs(connection)
-                for key, stream in self._streams.items():
-                    if stream.cursor is not None and epochs.get(key) != stream.epoch:
-                        stream.forget()
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-            await asyncio.sleep(RENEW_SECONDS if self._leases.held else POLL_SECONDS)
+            await self._leases.renew()
+            async with borrow(self._pool) as connection:
+                epochs = await stream_epochs(connection)
+            for key, stream in self._streams.items():
+                if stream.cursor is not None and epochs.get(key) != stream.epoch:
+                    stream.forget()
+            await asyncio.sleep(RENEW_SECONDS)
 
     async def _publish(self, key: StreamKey, stream: _Stream) -> None:
-        pause = 0.05
+        """One term after the other, while the lease is held and no person is needed."""
+        stream.forget()
         while stream.halted is None:
+            if key[1] not in self._leases.held:
+                stream.forget()
+                stream.wake.clear()
+                await stream.wake.wait()
             try:
                 await self._term(key, stream)
             except (Restart, ProduceUnknown):
                 stream.forget()
-                await asyncio.sleep(pause)
-            except Exception as error:
-                if not is_retriable(error):
-                    raise
-                stream.forget()
-                await asyncio.sleep(pause)
-            pause = min(pause * 2, 1.0)
+                await asyncio.sleep(POLL_SECONDS)
         _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": stream.halted})
+        await asyncio.Event().wait()
 
     async def _term(self, key: StreamKey, stream: _Stream) -> None:
         """Publish until something is unknown; then everything held in memory is read again."""
-        async with self._pool.acquire(timeout=10) as connection:
+        async with borrow(self._pool) as connection:
             stream.epoch, stream.cursor = await load_stream(connection, key)
         while stream.halted is None:
             if key[1] not in self._leases.held:
-                await asyncio.sleep(POLL_SECONDS)
                 raise Restart
             stream.wake.clear()
             segments = self._from_memory(stream) or await self._from_table(key, stream)
@@ -214,7 +209,7 @@ class Publisher:
 
     async def _from_table(self, key: StreamKey, stream: _Stream) -> list[Segment]:
         assert stream.cursor is not None
-        async with self._pool.acquire(timeout=10) as connection:
+        async with borrow(self._pool) as connection:
             segments = await next_segments(connection, key, stream.cursor)
         if segments and not _follows(segments[0], stream.cursor):
             stream.halted = f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}"
@@ -226,16 +221,15 @@ class Publisher:
         assert stream.cursor is not None
         topic = _TOPICS[key[0]]
         records, ends = _records(segments, stream.cursor, topic.source)
-        limit = len(records)
-        while True:
+        count, limit = 0, len(records)
+        while count == 0:
             try:
                 count = await self._producing.send(topic.full_name, key[1], records[:limit])
-                break
             except ProduceTooLarge:
                 if limit == 1:
                     stream.halted = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"
                     return
-                limit = limit // 2
+                limit //= 2
         if stream.cursor is None:  # the epoch changed while the batch was under way
             raise Restart
         stream.cursor = ends[count - 1]

@@ -23,6 +23,7 @@ from shared.bus.partitions import partition_of
 from shared.bus.streams import Segment, StreamKey, append
 from shared.clock import Clock
 from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
+from shared.db.pool import borrow
 from shared.errors import Permanent
 from shared.events.envelope import Envelope
 from shared.events.kinds import Fact
@@ -134,7 +135,7 @@ class Transactions:
             CommitUnknown: the answer to COMMIT was lost.
             Exception: whatever `act` raised; the transaction is rolled back.
         """
-        async with self.pool.acquire(timeout=10) as connection:
+        async with borrow(self.pool) as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:

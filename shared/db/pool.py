@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
 import asyncpg
 
 ACQUIRE_SECONDS = 10.0
@@ -34,3 +38,14 @@ async def open_pool(url: str, *, size: int) -> asyncpg.Pool:
         command_timeout=COMMAND_SECONDS,
         server_settings=_SESSION,
     )
+
+
+@asynccontextmanager
+async def borrow(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection of the pool; the one way to get one, since a bare acquire would wait for ever.
+
+    Raises:
+        TimeoutError: none was free in time.
+    """
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        yield cast(asyncpg.Connection, connection)

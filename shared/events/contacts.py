@@ -9,7 +9,9 @@ from msgspec import Meta, Struct
 from shared.events.kinds import Fact, Instant, Key, Language, Text, TimeOfDay
 
 PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)")]
-EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+\.[^@\s<>,;:\"\\]+$(?!\n)")]
+EmailAddress = Annotated[
+    str, Meta(max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+\.[^@\s<>,;:\"\\]+$(?!\n)")
+]
 ContactChannel = Literal["sms", "email", "call", "visit"]
 
 

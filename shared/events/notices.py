@@ -9,7 +9,9 @@ from typing import Literal
 
 from shared.events.kinds import Code, Fact, Instant, Key, MessageChannel, Reason, Text
 
-Purpose = Literal["reminder", "field_list", "visit_plan", "visit_done", "visit_not_done", "visit_breached", "visit_withdrawn"]
+Purpose = Literal[
+    "reminder", "field_list", "visit_plan", "visit_done", "visit_not_done", "visit_breached", "visit_withdrawn"
+]
 
 
 class _Notice(Fact, frozen=True, kw_only=True):

@@ -99,7 +99,7 @@ class VisitMissed(Fact, frozen=True, kw_only=True):
 
 
 class VisitBreached(Fact, frozen=True, kw_only=True):
-    """The visit was not done in its expected time; the administrative assistant is told at once. It stays to be done."""
+    """Not done in its expected time; the administrative assistant is told at once. It stays to be done."""
 
     visit_id: Key
     case_id: Key

@@ -1,0 +1,94 @@
+"""The read barrier: whoever is about to act has read everything that was published until now (B1 to B3).
+
+A customer's facts of all topics lie under one partition number, whichever replica reads them; so the question is asked
+of the database's positions and not of this process's memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.db.pool import borrow
+from shared.events.registry import Topic
+
+WINDOW_SECONDS = 15.0
+"""W: nothing leaves later than this after its barrier, so a stop is effective W after its publication."""
+
+_ENDS_SECONDS = 2.0
+_WAIT_SECONDS = 10.0
+
+_REACHED = """
+SELECT count(*) FROM inbox_position p JOIN unnest($2::text[], $3::bigint[]) AS w (topic, log_end) USING (topic)
+WHERE p.partition = $1 AND p.state = 'running' AND p.log_offset >= w.log_end
+"""
+
+
+class LogEnds:
+    """Asks the broker where the logs end just now."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._kafka: AIOKafkaConsumer | None = None
+        self._starting = asyncio.Lock()
+
+    async def of(self, topics: Iterable[Topic], partitions: Iterable[int]) -> dict[tuple[str, int], int] | None:
+        """Return {(topic, partition): end offset}, or None when the broker did not answer in two seconds."""
+        wanted = {
+            TopicPartition(topic.full_name, number): (topic.name, number) for topic in topics for number in partitions
+        }
+        if not wanted:
+            return {}
+        try:
+            async with asyncio.timeout(_ENDS_SECONDS):
+                kafka = await self._started()
+                found = await kafka.end_offsets(list(wanted))
+        except (KafkaError, OSError, TimeoutError):
+            return None
+        return {wanted[tp]: end for tp, end in found.items()}
+
+    async def _started(self) -> AIOKafkaConsumer:
+        async with self._starting:
+            if self._kafka is None:
+                kafka = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+                try:
+                    await kafka.start()
+                except BaseException:
+                    await kafka.stop()
+                    raise
+                self._kafka = kafka
+            return self._kafka
+
+    async def stop(self) -> None:
+        """Stop asking, within bounds."""
+        if self._kafka is not None:
+            try:
+                await asyncio.wait_for(self._kafka.stop(), 4)
+            except (KafkaError, OSError, TimeoutError):
+                return
+
+
+async def pass_barrier(pool: asyncpg.Pool, ends: LogEnds, partition: int, topics: Collection[Topic]) -> datetime | None:
+    """Wait until all that was in `topics` of `partition` a moment ago has been read, by whichever replica.
+
+    Returns the machine's instant T of the question, or None: the broker did not answer, a stream is stopped, or the
+    reading lags by more than ten seconds. Then nothing may be done now.
+    """
+    asked_at = datetime.now(UTC)
+    found = await ends.of(topics, (partition,))
+    if found is None:
+        return None
+    names = [topic.name for topic in topics]
+    logs = [found[name, partition] for name in names]
+    deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+    while asyncio.get_running_loop().time() < deadline:
+        async with borrow(pool) as connection:
+            if await connection.fetchval(_REACHED, partition, names, logs) == len(names):
+                return asked_at
+        await asyncio.sleep(0.02)
+    return None

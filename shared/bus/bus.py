@@ -1,0 +1,280 @@
+"""The bus as a service sees it: one object that reads, decides in transactions, publishes and keeps time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import asyncpg
+
+from shared.bus import dead_letters
+from shared.bus.background import keep_running
+from shared.bus.barrier import LogEnds, pass_barrier
+from shared.bus.consumer import Consumer
+from shared.bus.decoding import Decoder
+from shared.bus.handling import BatchHandler
+from shared.bus.outbox import backlog
+from shared.bus.partitions import partition_of
+from shared.bus.producing import Producing
+from shared.bus.publisher import Publisher
+from shared.bus.streams import Segment
+from shared.bus.timers import DEFERRED, Timer, run_timer
+from shared.bus.unit_of_work import Transactions, UnitOfWork
+from shared.clock import Clock
+from shared.db.faults import is_retriable
+from shared.db.pool import borrow, open_pool
+from shared.errors import Retriable
+from shared.events.kinds import Fact
+from shared.events.registry import Topic
+from shared.settings import ServiceSettings
+from shared.telemetry.metrics import Metrics
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+_POSITIONS = "SELECT topic, partition, log_offset, epoch, sequence FROM inbox_position WHERE topic = ANY ($1::text[])"
+_HEADS = "SELECT coalesce(sum(head), 0) FROM outbox_stream"
+
+
+class NotStarted(Retriable):
+    """The service is still waiting for its database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a service is not ready, in Chinese and English, with a stable code."""
+
+    code: str
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Whether a service has nothing to do until the domain's clock moves on.
+
+    `waiting_for` says what it still has to do; `next_due` is its earliest timer; `mark` changes whenever it does
+    anything, so two equal marks around a quiet round of all services mean that all are at rest.
+    """
+
+    idle: bool
+    waiting_for: tuple[str, ...]
+    next_due: datetime | None
+    mark: int
+    dead_letters: int
+
+
+class Bus:
+    """Composes one service's publisher, consumer, timers and transactions from its settings.
+
+    `handle` gets the facts of `subscriptions` whose model is in `handles`, in batches of one partition number.
+    """
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        settings: ServiceSettings,
+        clock: Clock,
+        metrics: Metrics | None = None,
+        subscriptions: Collection[Topic] = (),
+        handle: BatchHandler | None = None,
+        handles: Collection[type[Fact]] = (),
+        timers: Sequence[Timer] = (),
+    ) -> None:
+        self.service = service
+        self.clock = clock
+        self.metrics = metrics or Metrics()
+        self.handle = handle
+        self.decoder = Decoder(handles) if handle else None
+        self._settings = settings
+        self._subscriptions = tuple(subscriptions)
+        self._handles = frozenset(handles)
+        self._timers = (*timers, DEFERRED) if handle else tuple(timers)
+        self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
+        self._ends = LogEnds(settings.kafka_bootstrap)
+        self._pool: asyncpg.Pool | None = None
+        self._publisher: Publisher | None = None
+        self._transactions: Transactions | None = None
+        self._consumer: Consumer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin; returns at once. Whatever is away is waited for, and readiness says so."""
+        self._spawn("start", self._start)
+
+    async def stop(self) -> None:
+        """Stop: let running batches end within bounds, publish no further, close everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._publisher is not None:
+            await self._publisher.stop()
+        await self._producing.stop()
+        await self._ends.stop()
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 3)
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                self._pool.terminate()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the bus for the length of the block."""
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+    async def _start(self) -> None:
+        """Open the pool as soon as the database is there, and begin everything else on it."""
+        if self._pool is None:
+            self._pool = await open_pool(self._settings.database_url.get_secret_value(), size=self._settings.pool_size)
+            holder = f"{self.service}-{self._settings.instance}"
+            publisher = Publisher(self._pool, self._producing, holder, self._settings.partitions)
+            self._transactions = Transactions(
+                self._pool, self.service, self._settings.partitions, self.clock, self.metrics, publisher.offer
+            )
+            await publisher.start()
+            self._publisher = publisher
+            if self.handle is not None:
+                self._consumer = self._make_consumer(self._pool, publisher, self.handle)
+                self._spawn("consumer", self._consumer.run)
+            for timer in self._timers:
+                self._spawn(timer.name, lambda timer=timer: run_timer(self, timer))  # type: ignore[misc]
+            self._spawn("gauges", self._measure)
+        await asyncio.Event().wait()
+
+    def _make_consumer(self, pool: asyncpg.Pool, publisher: Publisher, handle: BatchHandler) -> Consumer:
+        assert self._transactions is not None
+        return Consumer(
+            service=self.service,
+            instance=self._settings.instance,
+            bootstrap=self._settings.kafka_bootstrap,
+            topics=self._subscriptions,
+            partitions=self._settings.partitions,
+            transactions=self._transactions,
+            publisher=publisher,
+            handle=handle,
+            handles=self._handles,
+            metrics=self.metrics,
+        )
+
+    def _spawn(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(keep_running(name, job)))
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The service's pool.
+
+        Raises:
+            NotStarted: the database has not been reached yet.
+        """
+        if self._pool is None:
+            raise NotStarted("the database has not been reached yet")
+        return self._pool
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection for plain reads."""
+        async with borrow(self.pool) as connection:
+            yield connection
+
+    def partition_of(self, key: str) -> int:
+        """Return the partition number that `key` belongs to, the same in every topic."""
+        return partition_of(key, self._settings.partitions)
+
+    async def transact(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `act` in one transaction; see `Transactions.transact`."""
+        if self._transactions is None:
+            raise NotStarted("the database has not been reached yet")
+        return await self._transactions.transact(act)
+
+    async def published(self, segments: Sequence[Segment], timeout: float = 2.0) -> datetime | None:  # noqa: ASYNC109
+        """Return the machine's instant at which all of `segments` were known to be in Kafka; None when not in time."""
+        if self._publisher is None:
+            return None
+        return await self._publisher.published(segments, timeout)
+
+    async def barrier(self, partition: int, topics: Collection[Topic]) -> datetime | None:
+        """Pass the read barrier of `partition`; None means that nothing may be done now."""
+        return await pass_barrier(self.pool, self._ends, partition, topics)
+
+    async def blocked_keys(self, connection: asyncpg.Connection, keys: Iterable[str]) -> set[str]:
+        """Return those of `keys` that nobody may act on, because a fact of theirs lies dead (D3)."""
+        return await dead_letters.open_keys(connection, list(keys))
+
+    async def not_ready(self) -> list[Reason]:
+        """Return why the service is not ready; an empty list when it is."""
+        try:
+            async with asyncio.timeout(2):
+                async with self.reading() as connection:
+                    await connection.fetchval("SELECT 1")
+        except Exception as error:
+            if not is_retriable(error):
+                raise
+            return [Reason("database_away", "数据库连接不上", "the database is away")]
+        return [*self._reading_reasons(), *self._publishing_reasons()]
+
+    def _reading_reasons(self) -> list[Reason]:
+        if self._consumer is None:
+            return []
+        if not self._consumer.joined:
+            return [Reason("not_reading", "尚未连上消息总线", "the service has not joined its consumer group yet")]
+        return [
+            Reason("stream_stopped", f"{topic}/{number} 已停止读取: {why}", f"{topic}/{number} is stopped: {why}")
+            for (topic, number), why in sorted(self._consumer.stopped().items())
+        ]
+
+    def _publishing_reasons(self) -> list[Reason]:
+        halted = self._publisher.halted() if self._publisher else {}
+        return [
+            Reason("stream_halted", f"{topic}/{number} 已停止发布: {why}", f"{topic}/{number} is halted: {why}")
+            for (topic, number), why in sorted(halted.items())
+        ]
+
+    async def idle(self) -> Idle:
+        """Tell whether everything published has been read, everything decided published, and no timer is due."""
+        waiting: list[str] = []
+        ends = await self._ends.of(self._subscriptions, range(self._settings.partitions))
+        async with self.reading() as connection:
+            rows = await connection.fetch(_POSITIONS, [topic.name for topic in self._subscriptions])
+            mark = await connection.fetchval(_HEADS)
+            pending, _ = await backlog(connection)
+            dues = [await timer.next_due(connection) for timer in self._timers]
+            dead = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE state = 'open'")
+        if ends is None:
+            waiting.append("broker")
+        elif any(row["log_offset"] < ends.get((row["topic"], row["partition"]), 0) for row in rows):
+            waiting.append("reading")
+        if pending:
+            waiting.append("publishing")
+        next_due = min((due for due in dues if due is not None), default=None)
+        if next_due is not None and next_due <= self.clock.now():
+            waiting.append("timers")
+        mark += sum(row["log_offset"] for row in rows)
+        return Idle(not waiting, tuple(waiting), next_due, mark, dead)
+
+    async def _measure(self) -> None:
+        """Keep the gauges: how far behind reading is, and what waits to be published."""
+        while True:
+            async with self.reading() as connection:
+                pending, oldest = await backlog(connection)
+                rows = await connection.fetch(_POSITIONS, [topic.name for topic in self._subscriptions])
+            self.metrics.outbox_pending.set(pending)
+            self.metrics.outbox_oldest_age_seconds.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
+            ends = await self._ends.of(self._subscriptions, range(self._settings.partitions))
+            for topic in self._subscriptions if ends is not None else ():
+                lag = sum(
+                    max((ends or {}).get((topic.name, row["partition"]), 0) - row["log_offset"], 0)
+                    for row in rows
+                    if row["topic"] == topic.name
+                )
+                self.metrics.consumer_lag_records.labels(topic.name).set(lag)
+            await asyncio.sleep(5)

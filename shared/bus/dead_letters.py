@@ -1,0 +1,82 @@
+"""Facts that can never take effect, kept whole for a person (D1).
+
+A dead letter is a row of the service that failed, written in the transaction that moves the position: the rest flow on,
+and nothing is lost. Its bytes may be personal data, so it is erasable and never leaves this database by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+import asyncpg
+import msgspec
+
+from shared.bus.headers import Headers
+from shared.ids import uuid7
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact that failed: its bytes and headers, where it stood, why and at which step it failed."""
+
+    topic: str
+    partition: int
+    offset: int
+    epoch: int | None
+    sequence: int | None
+    key: str | None
+    headers: Headers
+    body: bytes | None
+    code: str
+    detail: str
+    step: str
+    attempts: int
+    traceparent: str | None
+
+
+_INSERT = """
+INSERT INTO dead_letter (id, topic, partition, log_offset, epoch, sequence, key, headers, body, code, detail, step,
+    attempts, traceparent, failed_at, state)
+SELECT *, $15::timestamptz, 'open' FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[],
+    $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::int[], $14::text[])
+"""
+
+_OPEN_KEYS = "SELECT DISTINCT key FROM dead_letter WHERE state = 'open' AND key = ANY ($1::text[])"
+
+
+def headers_as_json(headers: Headers) -> str:
+    """Return record headers as JSON; each byte is one character, so nothing is lost."""
+    return msgspec.json.encode([(name, value.decode("latin-1")) for name, value in headers]).decode()
+
+
+def headers_from_json(text: str) -> list[tuple[str, bytes]]:
+    """Return the record headers that `headers_as_json` wrote."""
+    pairs = msgspec.json.decode(text, type=list[tuple[str, str]])
+    return [(name, value.encode("latin-1")) for name, value in pairs]
+
+
+async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], now: datetime) -> None:
+    """Store dead letters, all in one statement."""
+    await connection.execute(
+        _INSERT,
+        [uuid7() for _ in letters],
+        [letter.topic for letter in letters],
+        [letter.partition for letter in letters],
+        [letter.offset for letter in letters],
+        [letter.epoch for letter in letters],
+        [letter.sequence for letter in letters],
+        [letter.key for letter in letters],
+        [headers_as_json(letter.headers) for letter in letters],
+        [letter.body for letter in letters],
+        [letter.code for letter in letters],
+        [letter.detail[:2000] for letter in letters],
+        [letter.step for letter in letters],
+        [letter.attempts for letter in letters],
+        [letter.traceparent for letter in letters],
+        now,
+    )
+
+
+async def open_keys(connection: asyncpg.Connection, keys: Collection[str]) -> set[str]:
+    """Return those of `keys` that have an open dead letter: nobody acts on them until a person has looked (D3)."""
+    return {row["key"] for row in await connection.fetch(_OPEN_KEYS, list(keys))}

@@ -1,0 +1,74 @@
+"""From a record's bytes to a fact, or to the reason why there is none in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import msgspec
+
+from shared.bus.headers import Headers, Numbers, to_envelope
+from shared.bus.outcomes import Dead, Skip
+from shared.bus.unit_of_work import Incoming
+from shared.events.envelope import Envelope
+from shared.events.kinds import Fact
+from shared.events.registry import BY_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A record as it came, with the short name of its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    headers: Headers
+    body: bytes | None
+    numbers: Numbers | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record, and the fact in it, or what becomes of it without one (`verdict`)."""
+
+    raw: Raw
+    incoming: Incoming | None = None
+    verdict: Dead | Skip | None = None
+    envelope: Envelope | None = None
+
+
+class Decoder:
+    """Decodes the facts that a service handles; the others are skipped without a look inside."""
+
+    def __init__(self, handles: Collection[type[Fact]]) -> None:
+        self._decoders = {
+            kind.name: msgspec.json.Decoder(kind.model) for kind in BY_NAME.values() if kind.model in handles
+        }
+
+    def decode(self, raw: Raw) -> Decoded:
+        """Return the fact in `raw`, or why there is none."""
+        if raw.numbers is None:
+            return Decoded(raw, verdict=Dead("foreign", "no or bad ce_epoch or ce_sequence"))
+        try:
+            envelope = to_envelope(raw.headers, raw.topic, raw.partition, raw.numbers)
+        except ValueError as error:
+            return Decoded(raw, verdict=Dead("envelope", str(error)))
+        decoder = self._decoders.get(envelope.type)
+        if decoder is None:
+            return Decoded(raw, verdict=_without_decoder(envelope), envelope=envelope)
+        if raw.body is None:
+            return Decoded(raw, verdict=Dead("no_body", "the record has no value"), envelope=envelope)
+        try:
+            return Decoded(raw, Incoming(envelope, decoder.decode(raw.body)), envelope=envelope)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return Decoded(raw, verdict=Dead("undecodable", str(error)), envelope=envelope)
+
+
+def _without_decoder(envelope: Envelope) -> Dead | Skip:
+    kind = BY_NAME.get(envelope.type)
+    if kind is None:
+        return Dead("unknown_type", f"{envelope.type} is not a fact that this version knows")
+    if kind.topic.name != envelope.topic:
+        return Dead("wrong_topic", f"{envelope.type} does not travel on {envelope.topic}")
+    return Skip("not_ours")

@@ -1,0 +1,198 @@
+"""One batch, one transaction: fence the positions, handle the facts, store what became of each (D1, L7, R6)."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from opentelemetry.trace import SpanKind
+
+from shared.bus import positions
+from shared.bus.dead_letters import DeadLetter, bury
+from shared.bus.decoding import Decoded
+from shared.bus.deferred import Waiting, put_off
+from shared.bus.outcomes import Dead, Later, Outcome, Skip
+from shared.bus.positions import Position
+from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
+from shared.db.faults import is_retriable
+from shared.errors import Permanent
+from shared.telemetry.metrics import Metrics
+from shared.telemetry.spans import batch_span, record_span
+
+BatchHandler = Callable[[Sequence[Incoming], UnitOfWork], Awaitable[Sequence[Outcome]]]
+
+ATTEMPTS = 3
+BREAKER = 20
+"""So many facts of one partition failing in a row is a bad deploy, not bad data: the partition stops."""
+
+
+class HandlerBroken(Permanent):
+    """The handler fails for every fact; the partition stops until a person has looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One record that was read, and its topic's position after it. Without `decoded` it was dropped."""
+
+    topic: str
+    after: Position
+    decoded: Decoded | None
+
+
+class Handling:
+    """Takes what was read from one partition into the database."""
+
+    def __init__(self, transactions: Transactions, handle: BatchHandler, metrics: Metrics, partition: int) -> None:
+        self._transactions = transactions
+        self._handle = handle
+        self._metrics = metrics
+        self._partition = partition
+        self._failed_in_a_row = 0
+
+    async def take(self, reads: Sequence[Read], old: Mapping[str, Position]) -> dict[str, Position]:
+        """Store the effect of `reads` and return the positions after them.
+
+        When the handler fails, the batch is rolled back and halved, down to the one fact that fails; after three tries
+        that one becomes a dead letter, and the rest go on.
+
+        Raises:
+            HandlerBroken: too many failed in a row.
+            Exception: whatever `shared.db.faults.is_retriable` knows; nothing was stored.
+        """
+        try:
+            return await self._once(reads, old, None)
+        except Exception as error:
+            if not _is_the_handlers(error):
+                raise
+            if len(reads) == 1:
+                return await self._again(reads[0], old)
+        middle = len(reads) // 2
+        return await self.take(reads[middle:], await self.take(reads[:middle], old))
+
+    async def _again(self, read: Read, old: Mapping[str, Position]) -> dict[str, Position]:
+        """Try one failing fact twice more, then bury it."""
+        failure = Dead("handler_failed", "")
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self._once((read,), old, None)
+            except Exception as error:
+                if not _is_the_handlers(error):
+                    raise
+                failure = Dead("handler_failed", f"{type(error).__name__}: {error}")
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= BREAKER:
+            raise HandlerBroken(f"breaker: {BREAKER} facts in a row failed, the last with {failure.detail[:200]}")
+        return await self._once((read,), old, failure)
+
+    async def _once(
+        self, reads: Sequence[Read], old: Mapping[str, Position], failure: Dead | None
+    ) -> dict[str, Position]:
+        new = {**old, **{read.topic: read.after for read in reads}}
+        moved = {read.topic: new[read.topic] for read in reads}
+        facts = [read.decoded for read in reads if read.decoded is not None]
+        parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
+        outcomes: list[Outcome] = []
+
+        async def act(uow: UnitOfWork) -> None:
+            await positions.move(uow.connection, self._partition, old, moved)
+            outcomes.extend(await settle_facts(facts, uow, self._handle, failure))
+
+        if facts:
+            with batch_span(
+                f"process partition {self._partition}", parents, {"messaging.batch.message_count": len(facts)}
+            ):
+                await self._transactions.once(act)
+            if failure is None:
+                self._failed_in_a_row = 0
+        else:
+            await self._transactions.once(act)
+        self._count(facts, outcomes)
+        return new
+
+    def _count(self, facts: Sequence[Decoded], outcomes: Sequence[Outcome]) -> None:
+        if facts:
+            self._metrics.batch_size.observe(len(facts))
+        pairs = list(zip(facts, outcomes, strict=True))
+        taken = Counter((fact.raw.topic, type(outcome).__name__.lower()) for fact, outcome in pairs)
+        for (topic, name), count in taken.items():
+            self._metrics.facts_taken.labels(topic, name).inc(count)
+        for fact, outcome in pairs:
+            if isinstance(outcome, Dead):
+                self._metrics.dead_letters.labels(fact.raw.topic, outcome.code).inc()
+
+
+async def settle_facts(
+    facts: Sequence[Decoded], uow: UnitOfWork, handle: BatchHandler, failure: Dead | None = None, attempts: int = 1
+) -> list[Outcome]:
+    """Handle facts and store those that died or wait; one outcome a fact, in order."""
+    started = time.time_ns()
+    handled = [fact for fact in facts if fact.incoming is not None and failure is None]
+    results = iter(await handle([fact.incoming for fact in handled if fact.incoming], uow) if handled else ())
+    outcomes: list[Outcome] = []
+    for fact in facts:
+        if fact.incoming is not None:
+            outcomes.append(failure or next(results))
+        else:
+            outcomes.append(fact.verdict or Skip("empty"))
+    if next(results, None) is not None:
+        raise ValueError("the handler gave more outcomes than it was given facts")
+    dead = [
+        _letter(fact, outcome, attempts)
+        for fact, outcome in zip(facts, outcomes, strict=True)
+        if isinstance(outcome, Dead)
+    ]
+    later = [
+        _waiting(fact, outcome, attempts)
+        for fact, outcome in zip(facts, outcomes, strict=True)
+        if isinstance(outcome, Later)
+    ]
+    if later:
+        await put_off(uow.connection, later)
+    if dead:
+        await bury(uow.connection, dead, uow.now)
+    for fact, outcome in zip(facts, outcomes, strict=True):
+        if fact.incoming is not None:
+            envelope = fact.incoming.envelope
+            attributes = {"arrears.outcome": type(outcome).__name__}
+            record_span(f"process {envelope.type}", envelope.traceparent, started, SpanKind.CONSUMER, attributes)
+    return outcomes
+
+
+def _letter(fact: Decoded, outcome: Dead, attempts: int) -> DeadLetter:
+    raw, envelope = fact.raw, fact.envelope
+    return DeadLetter(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        epoch=raw.numbers.epoch if raw.numbers else None,
+        sequence=raw.numbers.sequence if raw.numbers else None,
+        key=envelope.key if envelope else raw.key,
+        headers=raw.headers,
+        body=raw.body,
+        code=outcome.code,
+        detail=outcome.detail,
+        step="handle" if fact.incoming else "decode",
+        attempts=ATTEMPTS if outcome.code == "handler_failed" else attempts,
+        traceparent=envelope.traceparent if envelope else None,
+    )
+
+
+def _waiting(fact: Decoded, outcome: Later, attempts: int) -> Waiting:
+    raw = fact.raw
+    assert fact.incoming is not None
+    return Waiting(
+        topic=raw.topic,
+        partition=raw.partition,
+        offset=raw.offset,
+        key=fact.incoming.key,
+        due=outcome.until,
+        headers=raw.headers,
+        body=raw.body,
+        attempts=attempts,
+    )
+
+
+def _is_the_handlers(error: Exception) -> bool:
+    return not is_retriable(error) and not isinstance(error, HandlerBroken)

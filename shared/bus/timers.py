@@ -1,0 +1,81 @@
+"""Timers: rows with a due instant, acted on by any replica and by none twice (L4).
+
+A timer's round picks due state rows FOR UPDATE SKIP LOCKED, decides again under the lock, and acts. The domain's clock
+says what is due; the machine's says when to look again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from shared.bus import deferred
+from shared.bus.decoding import Raw
+from shared.bus.handling import ATTEMPTS, settle_facts
+from shared.bus.headers import numbers_of
+from shared.bus.outcomes import Dead
+from shared.bus.unit_of_work import UnitOfWork
+from shared.db.faults import is_retriable
+
+if TYPE_CHECKING:
+    from shared.bus.bus import Bus
+
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """`round` acts on some due rows and returns how many; `next_due` is the earliest due instant of any row."""
+
+    name: str
+    round: Callable[[Bus], Awaitable[int]]
+    next_due: Callable[[asyncpg.Connection], Awaitable[datetime | None]]
+
+
+def in_unit_of_work(sweep: Callable[[UnitOfWork], Awaitable[int]]) -> Callable[[Bus], Awaitable[int]]:
+    """Make a round of a sweep that runs in one transaction."""
+
+    async def once(bus: Bus) -> int:
+        return await bus.transact(sweep)
+
+    return once
+
+
+async def run_timer(bus: Bus, timer: Timer) -> None:
+    """Run rounds for ever: again at once while there was something to do, else after a short wait."""
+    while True:
+        if await timer.round(bus) == 0:
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+async def run_deferred(bus: Bus) -> int:
+    """Handle one waiting fact whose instant has come; a timer of every service that reads."""
+
+    async def act(uow: UnitOfWork, failure: Dead | None = None) -> int:
+        fact = await deferred.claim(uow.connection, uow.now)
+        if fact is None:
+            return 0
+        raw = Raw(fact.topic, fact.partition, fact.offset, fact.key, fact.headers, fact.body, numbers_of(fact.headers))
+        assert bus.decoder is not None
+        assert bus.handle is not None
+        await settle_facts([bus.decoder.decode(raw)], uow, bus.handle, failure, fact.attempts + 1)
+        await deferred.settle(uow.connection, fact)
+        return 1
+
+    dead = Dead("handler_failed", "")
+    for _ in range(ATTEMPTS):
+        try:
+            return await bus.transact(act)
+        except Exception as error:
+            if is_retriable(error):
+                raise
+            dead = Dead("handler_failed", f"{type(error).__name__}: {error}")
+    return await bus.transact(lambda uow: act(uow, dead))
+
+
+DEFERRED = Timer("deferred facts", run_deferred, deferred.next_due)

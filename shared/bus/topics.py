@@ -1,0 +1,100 @@
+"""The topics in Kafka: made by `python -m shared.bus.topics`, and checked by every service at its start (R1, C2)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterable
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from shared.errors import Permanent
+from shared.events.registry import TOPICS, Topic
+
+_DAY_MS = 86_400_000
+MAX_RECORD_BYTES = 1_048_588
+
+
+class WrongPartitions(Permanent):
+    """A topic has another number of partitions than configured, so customers would be split over replicas."""
+
+
+def topic_settings(topic: Topic) -> dict[str, str]:
+    """Return a topic's settings in Kafka.
+
+    `card` and the other logs are kept 400 days. `contacts` and `staff` are compacted: a fact may vanish once it is 7
+    days old and was replaced, and an erased customer is gone after 14 days and the cleaner's own time.
+    """
+    common = {"max.message.bytes": str(MAX_RECORD_BYTES)}
+    if not topic.compacted:
+        return {**common, "cleanup.policy": "delete", "retention.ms": str(400 * _DAY_MS)}
+    return {
+        **common,
+        "cleanup.policy": "compact",
+        "min.compaction.lag.ms": str(7 * _DAY_MS),
+        "max.compaction.lag.ms": str(14 * _DAY_MS),
+        "delete.retention.ms": str(30 * _DAY_MS),
+        "segment.ms": str(_DAY_MS),
+    }
+
+
+async def create_topics(bootstrap: str, *, partitions: int, replication: int, topics: Iterable[Topic] = TOPICS) -> None:
+    """Create the topics that are missing; those that are there stay as they are.
+
+    Raises:
+        KafkaError: the broker is away or refuses.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        wanted = [
+            NewTopic(topic.full_name, partitions, replication, topic_configs=topic_settings(topic)) for topic in topics
+        ]
+        answer = await admin.create_topics(wanted)
+        for _, code, *_ in answer.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error
+    finally:
+        await admin.close()
+
+
+async def check_partitions(bootstrap: str, topics: Iterable[Topic], partitions: int) -> None:
+    """Check that every topic is there with the configured number of partitions.
+
+    Raises:
+        WrongPartitions: with the topic, what it has and the remedy.
+        KafkaError, OSError: the broker is away.
+    """
+    wanted = [topic.full_name for topic in topics]
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        described = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(wanted)}
+    finally:
+        await admin.close()
+    for name in wanted:
+        found = described.get(name, 0)
+        if found != partitions:
+            raise WrongPartitions(
+                f"topic {name} has {found} partitions, ARREARS_PARTITIONS says {partitions}: create the topics with "
+                "`python -m shared.bus.topics`, or set ARREARS_PARTITIONS to what they have"
+            )
+
+
+def main() -> int:
+    """Create every topic on the broker that the environment names."""
+    bootstrap = os.environ.get("ARREARS_KAFKA_BOOTSTRAP")
+    if not bootstrap:
+        sys.stderr.write("ARREARS_KAFKA_BOOTSTRAP is not set: give the broker as host:port\n")
+        return 2
+    partitions = int(os.environ.get("ARREARS_PARTITIONS", "12"))
+    replication = int(os.environ.get("ARREARS_REPLICATION", "1"))
+    asyncio.run(create_topics(bootstrap, partitions=partitions, replication=replication))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
