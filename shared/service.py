@@ -1,0 +1,72 @@
+"""A service: the web skeleton around one bus. What every `create_app` ends with."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Depends, FastAPI, Request
+from starlette.responses import Response
+
+from shared.bus.bus import Bus
+from shared.settings import ServiceSettings
+from shared.web.app import Parts, service_app
+from shared.web.auth import Role, require
+from shared.web.catalogue import ProblemType
+from shared.web.health import NotReady
+
+
+def _bus_of(request: Request) -> Bus:
+    bus: Bus = request.app.state.bus
+    return bus
+
+
+BusDep = Annotated[Bus, Depends(_bus_of)]
+"""The service's bus, as an argument of a route."""
+
+
+def create_service(
+    bus: Bus,
+    *,
+    title: str,
+    settings: ServiceSettings,
+    routers: Sequence[APIRouter],
+    parts: Parts | None = None,
+    problem_types: Sequence[ProblemType] = (),
+) -> FastAPI:
+    """Return the service's application; the bus runs as long as it does, and readiness is the bus's."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with bus.running():
+            yield
+
+    async def readiness() -> list[NotReady]:
+        return [NotReady(reason.code, reason.zh, reason.en) for reason in await bus.not_ready()]
+
+    app = service_app(
+        name=bus.service,
+        title=title,
+        settings=settings,
+        routers=(*routers, _stepping_router()) if settings.clock_file is not None else routers,
+        lifespan=lifespan,
+        readiness=readiness,
+        parts=replace(parts or Parts(), clock=bus.clock, metrics=bus.metrics),
+        problem_types=problem_types,
+    )
+    app.state.bus = bus
+    return app
+
+
+def _stepping_router() -> APIRouter:
+    """What whoever steps the clock asks: is everything at rest, and until when? Only on a stepped clock."""
+    router = APIRouter(prefix="/v1", tags=["clock"])
+
+    @router.get("/idle", dependencies=[require(Role.OPERATOR)])
+    async def idle(bus: BusDep) -> Response:
+        return Response(msgspec.json.encode(await bus.idle()), media_type="application/json")
+
+    return router
