@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from services.ingest.domain import words
 from services.ingest.domain.card_number import holds_full_card_number
@@ -31,6 +30,7 @@ from shared.events.card import (
 from shared.events.contacts import Address, AtHome, CustomerContactsChanged
 from shared.events.kinds import Fact
 from shared.money import is_currency
+from shared.rules.zones import is_zone
 
 _EARLIEST = date(1970, 1, 1)
 _PHONE_PATH = re.compile(r"data\.phones\[[0-9]+\]\.number")
@@ -108,7 +108,7 @@ def _months_differ_and_have_begun(values: Mapping[str, Any], present: Present) -
 
 
 def _zone_exists(values: Mapping[str, Any], _present: Present) -> Iterator[Fault]:
-    if values["time_zone"] not in _zones():
+    if not is_zone(values["time_zone"]):
         yield "time_zone", words.NO_SUCH_ZONE
 
 
@@ -188,8 +188,3 @@ def _last_day(as_of: datetime, present: Present) -> date:
     if as_of < _FIRST_INSTANT:
         return as_of.date()
     return max(as_of.date(), as_of.astimezone(present.zone).date())
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

@@ -1,0 +1,226 @@
+"""How intake answers: an outcome for each event, and what the API's pages say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.ingest.commands import Taken
+from services.ingest.domain.envelope import ACCEPTED
+from services.ingest.domain.intake import ENDS_PRESSURE, Rejected, Sound
+from services.ingest.domain.outcomes import EFFECTIVE_AFTER, Outcome, all_taken
+from shared.errors import Problem
+from shared.events.registry import json_schema
+from shared.web.body import BODY_LIMIT
+from shared.web.catalogue import ProblemType
+from shared.web.problems import document, request_id, types_of
+
+STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
+MAX_EVENTS = 500
+
+PROBLEM_TYPES = (
+    ProblemType(
+        "event_rejected",
+        422,
+        "事件有误",
+        "The event is wrong",
+        "事件可以读取，但信封或数据有字段缺失、多余或取值不允许；未予接收。",
+        "The event can be read, but attributes or data are missing, unknown or not allowed; it was not taken.",
+        "按 errors 中的字段逐一改正后，以同一 id 重新发送。",
+        "Correct each field listed in errors and send it again with the same id.",
+    ),
+    ProblemType(
+        "event_conflict",
+        409,
+        "同一 id 的内容不同",
+        "The same id with other content",
+        "同一 source 与 id 的事件已接收，但内容不同；未予接收。",
+        "An event of the same source and id was taken before with other content; this one was not taken.",
+        "新的事件请使用新的 id；重试时请原样发送。",
+        "Give a new event a new id; send a retry unchanged.",
+    ),
+)
+
+
+class EventAnswer(BaseModel):
+    """What became of one event."""
+
+    index: int = Field(description="批次中的位置 / place in the batch, from 0")
+    id: str | None = Field(description="事件的 id / the event's id")
+    outcome: Outcome
+    state: Literal["published", "recorded"] | None = Field(
+        default=None, description="仅用于停催类事件 / only of events that end or limit pressure"
+    )
+    effective_at: datetime | None = Field(
+        default=None, description="自此时起不再发出 / from then on nothing that it forbids leaves"
+    )
+    problem: dict[str, Any] | None = Field(default=None, description="冲突或拒收的说明 / why it was not taken")
+
+
+class BatchAnswer(BaseModel):
+    """What became of each event of a batch, in its order."""
+
+    items: list[EventAnswer]
+
+
+class EventType(BaseModel):
+    """A type of event that is taken."""
+
+    type: str
+    topic: str
+    ends_pressure: bool = Field(description="应答含 effective_at / answered with effective_at")
+    data_schema: dict[str, Any] = Field(description="data 的 JSON Schema")
+
+
+class Capabilities(BaseModel):
+    """What intake takes."""
+
+    content_types: list[str]
+    max_events: int
+    max_bytes: int
+    effective_after_seconds: int
+    types: list[EventType]
+
+
+DESCRIPTION = (
+    f"每次至多 {MAX_EVENTS} 个事件、{BODY_LIMIT} 字节。同一 (source, id) 只生效一次；批次中有冲突或拒收时应答 207。\n\n"
+    f"At most {MAX_EVENTS} events and {BODY_LIMIT} bytes a request. One (source, id) takes effect once; a batch with a"
+    " conflict or a rejection is answered 207. An event that ends or limits pressure (stop, cure, payment, contacts) is"
+    " answered with effective_at, from which nothing that it forbids leaves any more; without it the event is recorded"
+    " and will be published as soon as the log can be reached."
+)
+
+EXAMPLE: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "stop-20260225-0001",
+    "source": "/bank/cards",
+    "type": "arrears.customer.stop_set.v1",
+    "time": "2026-02-25T09:30:00+08:00",
+    "datacontenttype": "application/json",
+    "data": {"customer_id": "c-1001", "kind": "dispute", "set_at": "2026-02-25T09:30:00+08:00"},
+}
+
+_EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type", "time", "data"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": 256},
+        "source": {"type": "string", "minLength": 1, "maxLength": 256},
+        "type": {"enum": sorted(ACCEPTED)},
+        "time": {"type": "string", "format": "date-time"},
+        "datacontenttype": {"const": "application/json"},
+        "data": {"type": "object"},
+    },
+}
+
+REQUEST_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            STRUCTURED: {"schema": _EVENT_SCHEMA, "example": EXAMPLE},
+            BATCH: {
+                "schema": {"type": "array", "maxItems": MAX_EVENTS, "items": _EVENT_SCHEMA},
+                "example": [EXAMPLE],
+            },
+        },
+    }
+}
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": EventAnswer, "description": "已发布并给出生效时间 / published, with effective_at (one event)"},
+    202: {"model": BatchAnswer, "description": "已接收 / taken: a batch's items, or one event's own answer"},
+    207: {"model": BatchAnswer, "description": "部分未接收 / some of the batch were not taken"},
+    409: {"description": "同一 id 的内容不同 / the same id with other content (one event)"},
+    413: {"description": f"事件或字节过多 / more than {MAX_EVENTS} events or {BODY_LIMIT} bytes"},
+    415: {"description": f"{STRUCTURED}, {BATCH}"},
+}
+
+
+def single(verdict: Sound | Rejected, taken: Taken, request: Request) -> Response:
+    """Return the answer to one event: its own status."""
+    (outcome,) = taken.outcomes
+    problem = _problem(verdict, outcome)
+    if problem is not None:
+        raise problem
+    answer = _item(0, verdict, outcome, taken, request)
+    return _json(answer, 202 if answer.effective_at is None else 200)
+
+
+def batch(verdicts: Sequence[Sound | Rejected], taken: Taken, request: Request) -> Response:
+    """Return the answer to a batch: an item for each event."""
+    items = [
+        _item(index, verdict, outcome, taken, request)
+        for index, (verdict, outcome) in enumerate(zip(verdicts, taken.outcomes, strict=True))
+    ]
+    return _json(BatchAnswer(items=items), 202 if all_taken(taken.outcomes) else 207)
+
+
+def capabilities() -> Capabilities:
+    """Return what intake takes."""
+    return Capabilities(
+        content_types=[STRUCTURED, BATCH],
+        max_events=MAX_EVENTS,
+        max_bytes=BODY_LIMIT,
+        effective_after_seconds=int(EFFECTIVE_AFTER.total_seconds()),
+        types=[
+            EventType(
+                type=name,
+                topic=kind.topic.name,
+                ends_pressure=kind.model in ENDS_PRESSURE,
+                data_schema=json_schema(kind),
+            )
+            for name, kind in sorted(ACCEPTED.items())
+        ],
+    )
+
+
+def _item(index: int, verdict: Sound | Rejected, outcome: Outcome, taken: Taken, request: Request) -> EventAnswer:
+    problem = _problem(verdict, outcome)
+    if problem is not None:
+        members = document(problem, types_of(request), request_id())
+        return EventAnswer(index=index, id=verdict.id, outcome=outcome, problem=members)
+    if not (isinstance(verdict, Sound) and verdict.ends_pressure):
+        return EventAnswer(index=index, id=verdict.id, outcome=outcome)
+    return EventAnswer(
+        index=index,
+        id=verdict.id,
+        outcome=outcome,
+        state="recorded" if taken.effective_at is None else "published",
+        effective_at=taken.effective_at,
+    )
+
+
+def _problem(verdict: Sound | Rejected, outcome: Outcome) -> Problem | None:
+    if isinstance(verdict, Rejected):
+        count = len(verdict.errors)
+        return Problem(
+            "event_rejected",
+            f"事件有 {count} 处需要改正，未予接收。",
+            f"{count} {'field needs' if count == 1 else 'fields need'} correcting; the event was not taken.",
+            verdict.errors,
+            extra={"outcome": "rejected", "id": verdict.id},
+        )
+    if outcome == "conflict":
+        return Problem(
+            "event_conflict",
+            "同一 source 与 id 的事件已接收，但内容不同。",
+            "An event of the same source and id was taken before with other content.",
+            extra={"outcome": "conflict", "id": verdict.id},
+        )
+    return None
+
+
+def _json(answer: BaseModel, status: int) -> Response:
+    return Response(
+        answer.model_dump_json(exclude_none=True),
+        status,
+        {"cache-control": "no-store"},
+        media_type="application/json",
+    )

@@ -1,0 +1,87 @@
+"""Taking events: remembering their identities and telling their facts in one transaction, then the wait for the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.ingest import store
+from services.ingest.domain.intake import Rejected, Sound
+from services.ingest.domain.outcomes import EFFECTIVE_AFTER, Outcome, firsts, outcomes_of
+from shared.bus.bus import Bus
+from shared.bus.streams import Segment, StreamKey
+from shared.bus.unit_of_work import UnitOfWork
+from shared.events.registry import BY_MODEL
+
+PUBLISH_SECONDS = 2.0
+"""How long the sender of a stop waits for its publication before it is told `recorded` (B2)."""
+
+Verdicts = Sequence[Sound | Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of each event, in order; `effective_at` is of those that end or limit pressure.
+
+    It is the machine's instant from which they hold everywhere, or none when that is not known in time.
+    """
+
+    outcomes: Sequence[Outcome]
+    effective_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A transaction's work. `urgent`: the streams that senders wait for; `heads`: how far they went before it."""
+
+    uow: UnitOfWork
+    outcomes: Sequence[Outcome]
+    urgent: Sequence[StreamKey]
+    heads: Sequence[Segment]
+
+    def awaited(self) -> tuple[Segment, ...]:
+        """Return the last segment of each urgent stream: its own where it appended, which lies above the head."""
+        segments = (*self.heads, *self.uow.appended)
+        last = {(segment.topic, segment.partition): segment for segment in segments}
+        return tuple(last[stream] for stream in self.urgent)
+
+
+async def take(bus: Bus, verdicts: Verdicts) -> Taken:
+    """Take the sound ones of `verdicts`: each event's fact is told exactly once, however often it is sent.
+
+    Raises:
+        CommitUnknown: the answer to COMMIT was lost; the same events may be sent again.
+    """
+
+    async def act(uow: UnitOfWork) -> _Recorded:
+        outcomes = await _record(uow, verdicts)
+        urgent = _urgent_streams(bus, verdicts, outcomes)
+        return _Recorded(uow, outcomes, urgent, await store.heads_of(uow.connection, urgent))
+
+    recorded = await bus.transact(act)
+    awaited = recorded.awaited()
+    published_at = await bus.published(awaited, PUBLISH_SECONDS) if awaited else None
+    return Taken(recorded.outcomes, published_at + EFFECTIVE_AFTER if published_at else None)
+
+
+async def _record(uow: UnitOfWork, verdicts: Verdicts) -> list[Outcome]:
+    events = firsts(verdicts)
+    new = await store.remember(uow.connection, events.values(), uow.now.date())
+    digests = {identity: event.digest for identity, event in events.items() if identity in new}
+    digests |= await store.digests_of(uow.connection, [identity for identity in events if identity not in new])
+    for identity, event in events.items():
+        if identity in new:
+            uow.emit(event.fact, traceparent=event.traceparent, time=event.time)
+    return outcomes_of(verdicts, new, digests)
+
+
+def _urgent_streams(bus: Bus, verdicts: Verdicts, outcomes: Sequence[Outcome]) -> list[StreamKey]:
+    """Return the streams of facts whose senders wait; of repeated events too, whose answer may have been lost."""
+    keys = {
+        (kind.topic.name, bus.partition_of(kind.key_of(verdict.fact)))
+        for verdict, outcome in zip(verdicts, outcomes, strict=True)
+        if isinstance(verdict, Sound) and verdict.ends_pressure and outcome in ("accepted", "replayed")
+        for kind in (BY_MODEL[type(verdict.fact)],)
+    }
+    return sorted(keys)
