@@ -19,6 +19,7 @@ class ServiceSettings(BaseSettings):
     env: Literal["production", "development"] = "production"
     database_url: SecretStr
     kafka_bootstrap: str
+    namespace: str = Field(default="arrears", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
     partitions: int = Field(default=12, ge=1, le=1000)
     instance: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
     issuer: str

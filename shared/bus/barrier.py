@@ -32,16 +32,16 @@ WHERE p.partition = $1 AND p.state = 'running' AND p.log_offset >= w.log_end
 class LogEnds:
     """Asks the broker where the logs end just now."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, namespace: str) -> None:
         self._bootstrap = bootstrap
+        self._namespace = namespace
         self._kafka: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
     async def of(self, topics: Iterable[Topic], partitions: Iterable[int]) -> dict[tuple[str, int], int] | None:
         """Return {(topic, partition): end offset}, or None when the broker did not answer in two seconds."""
-        wanted = {
-            TopicPartition(topic.full_name, number): (topic.name, number) for topic in topics for number in partitions
-        }
+        names = {topic.full_name(self._namespace): topic.name for topic in topics}
+        wanted = {TopicPartition(full, number): (name, number) for number in partitions for full, name in names.items()}
         if not wanted:
             return {}
         try:

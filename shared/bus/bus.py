@@ -97,7 +97,7 @@ class Bus:
         self._handles = frozenset(handles)
         self._timers = (*timers, DEFERRED) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
-        self._ends = LogEnds(settings.kafka_bootstrap)
+        self._ends = LogEnds(settings.kafka_bootstrap, settings.namespace)
         self._pool: asyncpg.Pool | None = None
         self._publisher: Publisher | None = None
         self._transactions: Transactions | None = None
@@ -137,7 +137,9 @@ class Bus:
         if self._pool is None:
             self._pool = await open_pool(self._settings.database_url.get_secret_value(), size=self._settings.pool_size)
             holder = f"{self.service}-{self._settings.instance}"
-            publisher = Publisher(self._pool, self._producing, holder, self._settings.partitions)
+            publisher = Publisher(
+                self._pool, self._producing, holder, self._settings.partitions, self._settings.namespace
+            )
             self._transactions = Transactions(
                 self._pool, self.service, self._settings.partitions, self.clock, self.metrics, publisher.offer
             )
@@ -155,10 +157,8 @@ class Bus:
         assert self._transactions is not None
         return Consumer(
             service=self.service,
-            instance=self._settings.instance,
-            bootstrap=self._settings.kafka_bootstrap,
+            settings=self._settings,
             topics=self._subscriptions,
-            partitions=self._settings.partitions,
             transactions=self._transactions,
             publisher=publisher,
             handle=handle,

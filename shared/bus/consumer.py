@@ -26,6 +26,7 @@ from shared.db.faults import is_retriable
 from shared.db.pool import borrow
 from shared.events.kinds import Fact
 from shared.events.registry import TOPICS, Topic
+from shared.settings import ServiceSettings
 from shared.telemetry.metrics import Metrics
 
 BATCH = 2000
@@ -50,7 +51,7 @@ class PartitionLoop:
         self._partition = partition
         self._topics = [topic.name for topic in owner.topics]
         self._tps = {
-            name: TopicPartition(topic.full_name, partition)
+            name: TopicPartition(topic.full_name(owner.namespace), partition)
             for name, topic in zip(self._topics, owner.topics, strict=True)
         }
         self._handling = Handling(owner.transactions, owner.handle, owner.metrics, partition)
@@ -209,10 +210,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         *,
         service: str,
-        instance: str,
-        bootstrap: str,
+        settings: ServiceSettings,
         topics: Collection[Topic],
-        partitions: int,
         transactions: Transactions,
         publisher: Publisher,
         handle: BatchHandler,
@@ -221,16 +220,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self.topics = [topic for topic in TOPICS if topic in topics]
         self.sources = {topic.name: topic.source for topic in self.topics}
+        self.namespace = settings.namespace
         self.transactions = transactions
         self.handle = handle
         self.decoder = Decoder(handles)
         self.metrics = metrics
         self.loops: dict[int, PartitionLoop] = {}
         self.joined = False
-        self._group = f"arrears.{service}"
-        self._member = f"{service}-{instance}"
-        self._bootstrap = bootstrap
-        self._partitions = partitions
+        self._group = f"{settings.namespace}.{service}"
+        self._member = f"{service}-{settings.instance}"
+        self._bootstrap = settings.kafka_bootstrap
+        self._partitions = settings.partitions
         self._publisher = publisher
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self.kafka: AIOKafkaConsumer
@@ -241,7 +241,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         Raises:
             WrongPartitions: a topic has not the configured number of partitions.
         """
-        await check_partitions(self._bootstrap, self.topics, self._partitions)
+        await check_partitions(self._bootstrap, self.namespace, self.topics, self._partitions)
         self.kafka = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap,
             client_id=self._member,
@@ -258,7 +258,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         try:
             await self.kafka.start()
-            self.kafka.subscribe([topic.full_name for topic in self.topics], listener=self)
+            self.kafka.subscribe([topic.full_name(self.namespace) for topic in self.topics], listener=self)
             while True:
                 await asyncio.sleep(0.5)
                 for task in self._tasks.values():

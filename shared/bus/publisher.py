@@ -58,9 +58,10 @@ class _Stream:
 class Publisher:
     """Publishes every stream whose partition this process holds the lease of."""
 
-    def __init__(self, pool: asyncpg.Pool, producing: Producing, holder: str, partitions: int) -> None:
+    def __init__(self, pool: asyncpg.Pool, producing: Producing, holder: str, partitions: int, namespace: str) -> None:
         self._pool = pool
         self._producing = producing
+        self._namespace = namespace
         self._partitions = partitions
         self._streams: dict[StreamKey, _Stream] = {}
         self._leases = Leases(pool, holder, partitions)
@@ -224,7 +225,7 @@ class Publisher:
         count, limit = 0, len(records)
         while count == 0:
             try:
-                count = await self._producing.send(topic.full_name, key[1], records[:limit])
+                count = await self._producing.send(topic.full_name(self._namespace), key[1], records[:limit])
             except ProduceTooLarge:
                 if limit == 1:
                     stream.halted = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"

@@ -40,7 +40,9 @@ def topic_settings(topic: Topic) -> dict[str, str]:
     }
 
 
-async def create_topics(bootstrap: str, *, partitions: int, replication: int, topics: Iterable[Topic] = TOPICS) -> None:
+async def create_topics(
+    bootstrap: str, *, namespace: str, partitions: int, replication: int, topics: Iterable[Topic] = TOPICS
+) -> None:
     """Create the topics that are missing; those that are there stay as they are.
 
     Raises:
@@ -50,7 +52,8 @@ async def create_topics(bootstrap: str, *, partitions: int, replication: int, to
     await admin.start()
     try:
         wanted = [
-            NewTopic(topic.full_name, partitions, replication, topic_configs=topic_settings(topic)) for topic in topics
+            NewTopic(topic.full_name(namespace), partitions, replication, topic_configs=topic_settings(topic))
+            for topic in topics
         ]
         answer = await admin.create_topics(wanted)
         for _, code, *_ in answer.topic_errors:
@@ -61,14 +64,14 @@ async def create_topics(bootstrap: str, *, partitions: int, replication: int, to
         await admin.close()
 
 
-async def check_partitions(bootstrap: str, topics: Iterable[Topic], partitions: int) -> None:
+async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topic], partitions: int) -> None:
     """Check that every topic is there with the configured number of partitions.
 
     Raises:
         WrongPartitions: with the topic, what it has and the remedy.
         KafkaError, OSError: the broker is away.
     """
-    wanted = [topic.full_name for topic in topics]
+    wanted = [topic.full_name(namespace) for topic in topics]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -92,7 +95,8 @@ def main() -> int:
         return 2
     partitions = int(os.environ.get("ARREARS_PARTITIONS", "12"))
     replication = int(os.environ.get("ARREARS_REPLICATION", "1"))
-    asyncio.run(create_topics(bootstrap, partitions=partitions, replication=replication))
+    namespace = os.environ.get("ARREARS_NAMESPACE", "arrears")
+    asyncio.run(create_topics(bootstrap, namespace=namespace, partitions=partitions, replication=replication))
     return 0
 
 

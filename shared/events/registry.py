@@ -18,10 +18,9 @@ class Topic:
     writer: str
     compacted: bool = False
 
-    @property
-    def full_name(self) -> str:
-        """The name that the broker knows."""
-        return f"arrears.{self.name}.v1"
+    def full_name(self, namespace: str) -> str:
+        """Return the name that the broker knows; two deployments on one broker have two namespaces."""
+        return f"{namespace}.{self.name}.v1"
 
     @property
     def source(self) -> str:
@@ -106,7 +105,6 @@ FACT_TYPES: tuple[FactType, ...] = tuple(
 
 BY_NAME: dict[str, FactType] = {kind.name: kind for kind in FACT_TYPES}
 BY_MODEL: dict[type[Fact], FactType] = {kind.model: kind for kind in FACT_TYPES}
-TOPIC_BY_FULL_NAME: dict[str, Topic] = {topic.full_name: topic for topic in TOPICS}
 
 
 def json_schema(kind: FactType) -> dict[str, object]:
