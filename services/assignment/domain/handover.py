@@ -1,0 +1,144 @@
+"""The hand-over: a phone collector gives an own case to a named field collector.
+
+Reminders come first, nobody is visited while a promise runs or a stop holds, and each row of a list stands alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from services.assignment.domain import lifecycle, plan
+from services.assignment.domain.contacts import may_visit, refused_by_rule
+from services.assignment.domain.model import Case, Customer, HandOver, amounts_owed
+from services.assignment.domain.policy import Turn
+from services.assignment.domain.staff import Colleague, works_as
+from shared.errors import Problem
+from shared.events.cases import CaseHandedOver, ListedHandOver
+from shared.events.kinds import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """The list that hand-overs are filed in: its id, who files it, and their team."""
+
+    list_id: str
+    phone_agent_id: str
+    team: str
+
+
+def refusal(turn: Turn, phone_agent_id: str, field_agent: Colleague | None) -> Problem | None:
+    """Return why this case may not be handed over now, or None when it may."""
+    case = turn.customer.case
+    if case is None or case.collector != phone_agent_id:
+        return unknown_case()
+    return _case_refusal(case, turn.customer) or _rule_refusal(turn) or _agent_refusal(turn, field_agent)
+
+
+def unknown_case() -> Problem:
+    """Return what is said of a case that is not the caller's: the same as of one that does not exist."""
+    return Problem("not_found", "没有这个案件。", "There is no such case.")
+
+
+def hand_over(turn: Turn, filing: Filing, hand_over_id: str, field_agent_id: str, reason: str) -> ListedHandOver:
+    """Hand the case over; only after `refusal` has said None. `reason` stays in the database, never in a fact."""
+    case, owed = turn.case(), amounts_owed(turn.customer)
+    turn.set_case(
+        hand_over=HandOver(
+            hand_over_id=hand_over_id, list_id=filing.list_id, field_agent_id=field_agent_id, at=turn.now
+        ),
+        offer_from=None,
+    )
+    turn.facts.append(
+        CaseHandedOver(
+            hand_over_id=hand_over_id,
+            list_id=filing.list_id,
+            case_id=case.case_id,
+            customer_id=turn.customer.customer_id,
+            phone_agent_id=filing.phone_agent_id,
+            field_agent_id=field_agent_id,
+            team=filing.team,
+            handed_over_at=turn.now,
+            bucket=case.bucket,
+            grade=case.grade,
+            owed=owed,
+        )
+    )
+    turn.note(
+        "handed_over",
+        f"移交外访：{field_agent_id}",
+        f"Handed over to {field_agent_id} for a visit",
+        hand_over_id=hand_over_id,
+        list_id=filing.list_id,
+        field_agent_id=field_agent_id,
+    )
+    return ListedHandOver(
+        hand_over_id=hand_over_id,
+        case_id=case.case_id,
+        field_agent_id=field_agent_id,
+        bucket=case.bucket,
+        grade=case.grade,
+        owed=owed,
+    )
+
+
+def accepted(turn: Turn, hand_over_id: str, visit_id: str) -> None:
+    """Remember which visit came of the hand-over."""
+    case = turn.customer.open_case
+    if case is not None and case.hand_over is not None and case.hand_over.hand_over_id == hand_over_id:
+        turn.set_case(hand_over=structs.replace(case.hand_over, visit_id=visit_id))
+
+
+def is_with_field(customer: Customer, visit_id: str) -> bool:
+    """Tell whether the case is in the field for this very visit; an earlier visit's late word moves nothing."""
+    case = customer.open_case
+    return case is not None and case.hand_over is not None and case.hand_over.visit_id == visit_id
+
+
+def back_from_field(turn: Turn) -> None:
+    """End the hand-over: the case is the phone collector's to work again."""
+    turn.set_case(hand_over=None, offer_from=None)
+
+
+def recall_by_supervisor(turn: Turn, reason: str) -> None:
+    """Take the case back out of the field on a supervisor's word. Raises Problem when it is not there."""
+    case = turn.customer.open_case
+    if case is None or case.hand_over is None:
+        raise Problem("not_handed_over", "案件不在外访员手中。", "The case is not with a field collector.")
+    lifecycle.recall(
+        turn, Reason("supervisor", f"主管撤回：{reason}"[:200], f"Recalled by the supervisor: {reason}"[:200])
+    )
+    plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
+
+
+def _case_refusal(case: Case, customer: Customer) -> Problem | None:
+    if not case.open or not customer.owing():
+        return Problem("case_closed", "案件已结，没有欠款。", "The case is closed: nothing is owed.")
+    if case.hand_over is not None:
+        return Problem("with_field", "案件已在外访员手中。", "The case is with a field collector already.")
+    if case.step is None or case.step.queue == "reminder":
+        return Problem(
+            "reminders_first", "提醒的设定期限未过，不得外访。", "The reminder's set time still runs: no visit yet."
+        )
+    if case.promise is not None:
+        until = case.promise.pay_by
+        return Problem(
+            "promise_open", f"承诺还款至 {until}，到期前不外访。", f"A promise runs until {until}: no visit before."
+        )
+    return None
+
+
+def _rule_refusal(turn: Turn) -> Problem | None:
+    because = may_visit(turn.customer, turn.policy, turn.now)
+    return None if because is None else refused_by_rule(because)
+
+
+def _agent_refusal(turn: Turn, field_agent: Colleague | None) -> Problem | None:
+    if works_as(field_agent, "field_agent", turn.today):
+        return None
+    return Problem(
+        "field_agent_unfit",
+        "指定的外访员不存在、已停用或今天休假。",
+        "The field collector named does not exist, is not active, or is on leave today.",
+    )

@@ -1,0 +1,167 @@
+"""The collection plan as data: which step follows which, and how long the customer has each time.
+
+A strategy is dated and checked whole when it is loaded: a message names the row, the fault and the remedy, so that a
+person can mend the file. Nothing here reads a file or a clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Final, Literal, cast
+
+from services.assignment.domain.rows import Row, StrategyError
+from shared.events.cases import Queue
+from shared.events.kinds import Bucket, Grade, MessageChannel
+
+BUCKETS: Final[tuple[Bucket, ...]] = ("M1", "M2", "M3", "M4", "M5", "M6", "M7+")
+GRADES: Final[tuple[Grade, ...]] = ("A", "B", "C", "D", "E")
+CHANNELS: Final[tuple[MessageChannel, ...]] = ("sms", "email")
+
+Deed = Literal["remind", "phone", "field"]
+QUEUE_OF: Final[dict[Deed, Queue]] = {"remind": "reminder", "phone": "phone", "field": "field"}
+RANK: Final[dict[Queue, int]] = {"reminder": 0, "phone": 1, "field": 2}
+"""The order of pressure: a plan never steps back from a later queue to an earlier one by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a plan. `set_time_days` is None only for a last step by phone or in the field."""
+
+    name: str
+    queue: Queue
+    set_time_days: int | None
+    channels: tuple[MessageChannel, ...] = ()
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The cases of some buckets and grades, and their steps in order."""
+
+    name: str
+    buckets: tuple[Bucket, ...]
+    grades: tuple[Grade, ...]
+    ungraded: bool
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """A whole dated strategy: for every bucket and grade, and for a case without a grade, exactly one segment."""
+
+    name: str
+    version: str
+    valid_from: date
+    source: str
+    gather_minutes: int
+    lapse_at: time
+    promise_within_days: int
+    retry_after_minutes: int
+    segments: tuple[Segment, ...]
+
+    def segment(self, bucket: Bucket, grade: Grade | None) -> Segment:
+        """Return the one segment of `bucket` and `grade`; a bucket before M1 is treated as M1."""
+        wanted: Bucket = "M1" if bucket == "M0" else bucket
+        for segment in self.segments:
+            if wanted in segment.buckets and (segment.ungraded if grade is None else grade in segment.grades):
+                return segment
+        raise LookupError(f"no segment for {bucket} {grade}")  # parse() proved that there is one
+
+    def step(self, name: str) -> Step | None:
+        """Return the step called `name`, whichever segment holds it first."""
+        return next((step for segment in self.segments for step in segment.steps if step.name == name), None)
+
+
+def parse(document: object) -> Strategy:
+    """Return the strategy that a parsed YAML document describes; raise StrategyError with everything that is wrong."""
+    faults: list[str] = []
+    row = Row.of(document, "strategy file", faults)
+    strategy = Strategy(
+        name=row.code("strategy"),
+        version=row.code("version"),
+        valid_from=row.day("valid_from"),
+        source=row.text("source"),
+        gather_minutes=row.whole("gather_minutes", 0, 1440),
+        lapse_at=row.time_of_day("lapse_at"),
+        promise_within_days=row.whole("promise_within_days", 0, 366),
+        retry_after_minutes=row.whole("retry_after_minutes", 0, 1440),
+        segments=tuple(_segment(each) for each in row.rows("segments")),
+    )
+    row.nothing_else()
+    if not faults:
+        faults += _gaps_and_overlaps(strategy)
+    if faults:
+        raise StrategyError(tuple(faults))
+    return strategy
+
+
+def _segment(row: Row) -> Segment:
+    name = row.code("name")
+    named = row.called(name)
+    segment = Segment(
+        name=name,
+        buckets=cast("tuple[Bucket, ...]", named.choices("buckets", BUCKETS)),
+        grades=cast("tuple[Grade, ...]", named.choices("grades", GRADES)),
+        ungraded=named.flag("ungraded"),
+        steps=tuple(_step(each) for each in named.rows("steps")),
+    )
+    named.nothing_else()
+    _check_order(segment.steps, named)
+    return segment
+
+
+def _step(row: Row) -> Step:
+    name = row.code("name")
+    named = row.called(name)
+    deed = cast("Deed", named.choice("do", tuple(QUEUE_OF)))
+    reminds = deed == "remind"
+    step = Step(
+        name=name,
+        queue=QUEUE_OF.get(deed, "reminder"),
+        set_time_days=named.whole("set_time_days", 0, 90) if named.has("set_time_days") else None,
+        channels=cast("tuple[MessageChannel, ...]", named.choices("channels", CHANNELS)) if reminds else (),
+        template=named.code("template") if reminds else "",
+    )
+    named.nothing_else()
+    return step
+
+
+def _check_order(steps: tuple[Step, ...], row: Row) -> None:
+    """Reminders first, no step back, a set time for every step but the last, no name twice."""
+    if not steps:
+        return
+    if steps[0].queue != "reminder":
+        row.fault("steps[0]", "the first touch is a call or a visit", "begin with a step whose `do` is remind")
+    for index, (before, after) in enumerate(itertools.pairwise(steps)):
+        if RANK[after.queue] < RANK[before.queue]:
+            row.fault(f"steps[{index + 1}]", "goes back to an earlier queue", "order the steps remind, phone, field")
+        if before.set_time_days is None:
+            row.fault(f"steps[{index}]", "has no set_time_days but steps follow", "give the days that the customer has")
+    last = steps[-1]
+    if last.queue == "reminder" and last.set_time_days is None:
+        row.fault(f"steps[{len(steps) - 1}]", "reminds without set_time_days", "give the days that the customer has")
+    if last.queue != "reminder" and last.set_time_days is not None:
+        row.fault(f"steps[{len(steps) - 1}]", "is the last and has set_time_days", "remove it: nothing follows")
+    names = [step.name for step in steps]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        row.fault("steps", f"the name {name} stands twice", "give each step of a segment its own name")
+
+
+def _gaps_and_overlaps(strategy: Strategy) -> list[str]:
+    faults: list[str] = []
+    for bucket in BUCKETS:
+        for grade in (*GRADES, None):
+            found = [
+                segment.name
+                for segment in strategy.segments
+                if bucket in segment.buckets and (segment.ungraded if grade is None else grade in segment.grades)
+            ]
+            case = f"bucket {bucket}, " + ("no grade yet" if grade is None else f"grade {grade}")
+            remedy = "set `ungraded: true` in exactly one" if grade is None else "list the grade in exactly one"
+            if not found:
+                faults.append(f"segments: {case} is in no segment; {remedy} segment of this bucket")
+            elif len(found) > 1:
+                faults.append(f"segments: {case} is in {' and '.join(found)}; {remedy} segment of this bucket")
+    return faults
