@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
@@ -90,8 +91,8 @@ class Stage:
 
 @pytest_asyncio.fixture(scope="session")
 async def infra() -> AsyncIterator[Stack]:
-    """The running infrastructure, without services."""
-    folder = ROOT / ".local" / "tests"
+    """The running infrastructure, without services; `ARREARS_LOCAL_DIR` lets two runs stand side by side."""
+    folder = Path(os.environ.get("ARREARS_LOCAL_DIR", ROOT / ".local")).absolute() / "tests"
     wipe(folder)
     async with Stack(folder, services=()) as stack:
         yield stack
