@@ -7,7 +7,6 @@ import sys
 
 from shared.events.registry import FACT_TYPES, TOPICS, FactType
 
-
 _HEAD = """# Topics and facts
 
 Written by `python -m shared.events.catalogue > docs/topics.md`; do not edit by hand.

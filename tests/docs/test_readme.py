@@ -12,7 +12,9 @@ from shared.db.migrate import subscriptions_of
 from shared.events.registry import TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
-_ROW = re.compile(r"^\| \[(?P<name>\w+)\]\(services/\w+/README\.md\) \| (?P<reads>[^|]*)\| (?P<writes>[^|]*)\|", re.M)
+_ROW = re.compile(
+    r"^\| \[(?P<name>\w+)\]\(services/\w+/README\.md\) \| (?P<reads>[^|]*)\| (?P<writes>[^|]*)\|", re.MULTILINE
+)
 
 
 def rows() -> dict[str, tuple[set[str], set[str]]]:
