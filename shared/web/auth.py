@@ -92,11 +92,11 @@ class TokenVerifier:
             claims = jwt.decode(token, key, algorithms=[algorithm]).claims
             registry = JWTClaimsRegistry(now=int(self._now()), leeway=LEEWAY_SECONDS, **self._claims)  # type: ignore[arg-type]  # typed dicts
             registry.validate(claims)
+            return _principal(claims)
         except ExpiredTokenError:
             raise TokenRefused("expired") from None
         except (JoseError, ValueError, TypeError, OverflowError) as error:
             raise TokenRefused(getattr(error, "error", "malformed")) from None
-        return _principal(claims)
 
     async def aclose(self) -> None:
         """Give up the connections to the issuer."""

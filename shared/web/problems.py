@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from shared.errors import FieldError, Problem
 from shared.web.catalogue import Catalogue, ProblemType, code_for_status
-from shared.web.field_errors import from_msgspec, from_pydantic
+from shared.web.field_errors import MALFORMED, from_msgspec, from_pydantic
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -36,7 +36,7 @@ def request_id() -> str:
 def document(problem: Problem, types: Catalogue, request_id: str) -> dict[str, Any]:
     """Return the members of the problem's document."""
     row = _row(problem, types)
-    return {
+    fixed = {
         "type": f"/problems/{row.code}",
         "title": row.title_zh,
         "title_en": row.title_en,
@@ -46,8 +46,8 @@ def document(problem: Problem, types: Catalogue, request_id: str) -> dict[str, A
         "code": problem.code,
         "request_id": request_id,
         "errors": [_error(error) for error in problem.errors],
-        **problem.extra,
     }
+    return {**fixed, **{name: value for name, value in problem.extra.items() if name not in fixed}}
 
 
 def problem_response(problem: Problem, types: Catalogue, headers: Mapping[str, str] | None = None) -> Response:
@@ -88,6 +88,13 @@ async def on_invalid_struct(request: Request, error: Exception) -> Response:
     return problem_response(invalid_fields(from_msgspec(error)), types_of(request))
 
 
+async def on_undecodable(request: Request, error: Exception) -> Response:
+    """Answer a body in which msgspec found no JSON at all: one that is strict but empty."""
+    assert isinstance(error, msgspec.DecodeError)
+    problem = Problem("malformed_body", "请求正文为空。", "The body is empty.", (MALFORMED.at("body"),))
+    return problem_response(problem, types_of(request))
+
+
 async def on_http_exception(request: Request, error: Exception) -> Response:
     """Answer what the framework refuses by status alone: no route, no such method, and the like."""
     assert isinstance(error, HTTPException)
@@ -125,6 +132,7 @@ HANDLERS = {
     Problem: on_problem,
     RequestValidationError: on_invalid_request,
     msgspec.ValidationError: on_invalid_struct,
+    msgspec.DecodeError: on_undecodable,
     HTTPException: on_http_exception,
 }
 
