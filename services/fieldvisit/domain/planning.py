@@ -201,9 +201,11 @@ def address_of(customer: Customer, address_id: str | None) -> Address | None:
     return next(home, addresses[0] if addresses else None)
 
 
-def plan(proposal: Proposal, address: Address, plan_id: str) -> tuple[Customer, VisitPlanned]:
-    """The visit stands in the plan."""
-    line, visit = proposal.line, proposal.visit
+def plan(proposal: Proposal, plan_id: str) -> tuple[Customer, VisitPlanned]:
+    """The visit stands in the plan. Raises `ValueError` without an address, which no rule lets through."""
+    line, visit, address = proposal.line, proposal.visit, proposal.address
+    if address is None:
+        raise ValueError("a visit is planned to an address")
     slot = Slot(plan_id, line.members, line.recorder_id, address.address_id, line.starts_at, line.ends_at)
     after = structs.replace(visit, state="planned", slot=slot, revision=visit.revision + 1)
     fact = VisitPlanned(

@@ -45,6 +45,15 @@ def only_the_owner_acts() -> Problem:
     )
 
 
+def duplicate_line() -> Problem:
+    """Say that an earlier line of the same plan has planned the visit."""
+    return Problem(
+        "duplicate_line",
+        "同一外访在本计划中已经列入，每个外访只列一次。",
+        "An earlier line of this plan has planned the visit; list each visit once.",
+    )
+
+
 def customer_blocked() -> Problem:
     """Say that a fact about the customer could not be read, so that nobody knows whether the visit may be made."""
     return Problem(

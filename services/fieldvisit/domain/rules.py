@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,8 +26,20 @@ Roster = Mapping[str, StaffChanged]
 SMALLEST_TEAM: Final = 2
 """A planned visit names at least so many people, whatever packs are in force (cn-card.visit_team is the law for it)."""
 
-NOT_THE_DEBTOR: Final = frozenset[OutcomeCode]({"PTP", "PAID", "REFUSE", "HARD"})
-"""Outcomes that only somebody who owes, or a named relation, can bring about."""
+_OF_THE_DEBTOR: Final = frozenset[OutcomeCode](
+    {"PTP", "PAID", "REFUSE", "HARD", "DISP", "COMP", "PROT", "CALLBK", "INFO", "NONE"}
+)
+OUTCOMES_OF: Final[Mapping[PartyCode, frozenset[OutcomeCode]]] = MappingProxyType(
+    {
+        "SELF": _OF_THE_DEBTOR,
+        "GUAR": _OF_THE_DEBTOR,
+        "REL": frozenset({"RELAY", "CALLBK", "COMP", "PROT", "NONE"}),
+        "UNREL": frozenset({"RELAY", "COMP", "PROT", "NONE"}),
+        "UNK": frozenset({"CALLBK", "COMP", "NONE"}),
+    }
+)
+"""What can come of meeting whom: nobody but who owes promises, pays, disputes or pleads hardship, and nothing of the
+debt is told to others (card measures art. 68)."""
 
 
 class Policy(Struct, frozen=True):
@@ -113,15 +126,14 @@ def local_day(instant: datetime, customer: Customer, policy: Policy) -> date:
 
 
 def outcome_fits_party(party: PartyCode, outcome: OutcomeCode) -> Problem | None:
-    """Nobody unrelated or unverified promises, pays, refuses or pleads hardship for the debtor."""
-    if party in ("UNREL", "UNK") and outcome in NOT_THE_DEBTOR:
-        return refused(
-            "outcome_does_not_fit",
-            "outcome",
-            (f"接触对象为 {party} 时结果不能是 {outcome}", f"outcome {outcome} cannot come from party {party}"),
-            (
-                "无关第三方或未核实的人只能记 RELAY、INFO、NONE 等",
-                "use RELAY, INFO, NONE or the like, or correct the party",
-            ),
-        )
-    return None
+    """The outcome is one that meeting such a person can have."""
+    allowed = OUTCOMES_OF[party]
+    if outcome in allowed:
+        return None
+    codes = ", ".join(sorted(allowed))
+    return refused(
+        "outcome_does_not_fit",
+        "outcome",
+        (f"接触对象为 {party} 时结果不能是 {outcome}", f"outcome {outcome} cannot come from party {party}"),
+        (f"请改用 {codes}，或更正接触对象", f"use one of {codes}, or correct the party"),
+    )
