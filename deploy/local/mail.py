@@ -143,7 +143,7 @@ def _mail(content: bytes) -> Mail:
         to=str(message[_TO]).split(", "),
         sender=str(message[_FROM]),
         subject=str(message.get("Subject", "")),
-        text="" if body is None else str(body.get_content()),
+        text="" if body is None else str(body.get_content()).replace("\r\n", "\n"),
         headers=own,
         received_at=datetime.fromisoformat(str(message[_AT])),
     )

@@ -1,0 +1,57 @@
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.local.errors import AlreadyRunningError, MissingPartError
+from deploy.local.state import StateDir, choose_ports, is_free
+
+
+def test_free_recorded_port_is_kept() -> None:
+    port = choose_ports(("kafka",), {})["kafka"]
+    assert choose_ports(("kafka",), {"kafka": port}) == {"kafka": port}
+
+
+def test_taken_recorded_port_is_replaced() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        assert not is_free(taken)
+        assert choose_ports(("kafka",), {"kafka": taken})["kafka"] != taken
+
+
+def test_no_port_is_given_twice_nor_to_a_part_that_is_not_started_now() -> None:
+    recorded = choose_ports(("mail",), {})
+    names = tuple(f"part-{number}" for number in range(200))
+    chosen = choose_ports(names, recorded)
+    assert len(set(chosen.values())) == len(names)
+    assert recorded["mail"] not in chosen.values()
+
+
+def test_ports_are_kept_for_the_parts_of_other_starts(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    first = state.ports(("kafka", "scoring"))
+    assert state.ports(("kafka",))["kafka"] == first["kafka"]
+    assert state.ports(("scoring",)) == {"scoring": first["scoring"]}
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    first = state.secrets(("issuer", "smpp"))
+    assert state.secrets(("issuer", "smpp", "postgres")) == first | {"postgres": state.secrets(())["postgres"]}
+    assert len(first["smpp"]) == 8
+    assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_held_folder_lets_no_second_in_and_is_free_afterwards(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    with state.held():
+        assert state.is_held()
+        with pytest.raises(AlreadyRunningError), state.held():
+            raise AssertionError("let in")
+    assert not state.is_held()
+
+
+def test_folder_that_cannot_be_made_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(MissingPartError, match="set ARREARS_LOCAL_DIR to a folder of your own"):
+        StateDir(tmp_path / "file" / "state").make()
