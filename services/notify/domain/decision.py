@@ -51,9 +51,10 @@ class Owing(Struct, frozen=True):
 
 
 class Send(Struct, frozen=True, kw_only=True):
-    """The reminder may leave: to `address`, about `owing`. `ruled_by`: the packs that allowed it."""
+    """The reminder may leave: to `address`, about `owing`. `zone`: the customer's. `ruled_by`: who allowed it."""
 
     address: str
+    zone: str
     reach: Reach
     owing: tuple[Owing, ...]
     ruled_by: tuple[str, ...]
@@ -96,14 +97,15 @@ def decide(
     address = next(iter(reach.mobiles if reminder.channel == "sms" else reach.emails), None)
     if address is None:
         return Suppress(_NO_ADDRESS)
-    ruling = contact.decide(_request(reminder, customer, reach, address, at, policy), sent, policy.book)
+    request = _request(reminder, customer, reach, address, at, policy)
+    ruling = contact.decide(request, sent, policy.book)
     match ruling:
         case contact.Refused():
             return Suppress(reason_of(ruling.because))
         case contact.NotBefore():
             return Wait(ruling.until, reason_of(ruling.because))
         case contact.Allowed():
-            return Send(address=address, reach=reach, owing=owing, ruled_by=ruling.packs)
+            return Send(address=address, zone=request.zone, reach=reach, owing=owing, ruled_by=ruling.packs)
 
 
 def still_owing(reminder: Reminder, customer: Customer) -> tuple[Owing, ...]:

@@ -9,9 +9,6 @@ from msgspec import Struct
 
 from shared.events.kinds import MessageChannel
 
-SENDING_WINDOW: Final = timedelta(seconds=15)
-"""W of the read barrier: a message decided at T does not begin to leave after T + W."""
-
 LEASE: Final = timedelta(seconds=90)
 """After this long behind its barrier a hand-over without a result is given up as lost; above W and every time limit."""
 

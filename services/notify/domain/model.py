@@ -105,8 +105,6 @@ class ReportBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     outcome: str | None = None
     on_time: bool | None = None
     reason: str | None = None
-    detail_zh: str | None = None
-    detail_en: str | None = None
     happened_at: datetime | None = None
     due_at: datetime | None = None
     day: date | None = None

@@ -1,0 +1,136 @@
+"""Email over SMTP: one connection to the bank's mail server, used again and again, one message at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import formatdate
+from typing import Final
+
+import aiosmtplib
+
+from services.notify.channels.gateway import too_late
+from services.notify.domain.delivery import Accepted, Answer, AnswerLost, Message, NotNow, RefusedForGood
+
+_log = logging.getLogger("arrears.notify.email")
+
+ANSWER_SECONDS: Final = 10.0
+"""How long the server may take to answer one command."""
+
+_MOST_REFERENCE = 200
+
+
+class EmailGateway:
+    """Hands messages to a mail server; which step failed decides whether a message may have left."""
+
+    def __init__(
+        self, *, host: str, port: int, sender: str, sender_name: str, answer_seconds: float = ANSWER_SECONDS
+    ) -> None:
+        """`sender`: the address that mails come from; its domain also ends the Message-ID."""
+        self._sender = Address(display_name=sender_name, addr_spec=sender)
+        self._client = aiosmtplib.SMTP(
+            hostname=host, port=port, timeout=answer_seconds, local_hostname=self._sender.domain
+        )
+        self._one_at_a_time = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Nothing to do: the first message connects."""
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    async def hand_over(self, message: Message, deadline: float | None) -> Answer:
+        """Send one mail (see `Gateway`). Only a lost answer to DATA leaves it open whether the mail left."""
+        try:
+            content = mime(message, self._sender, formatdate(usegmt=True)).as_bytes()
+        except ValueError:
+            return RefusedForGood("unfit_for_mail")
+        async with self._one_at_a_time:
+            try:
+                return await self._converse(message.address, content, deadline)
+            except asyncio.CancelledError:
+                self._client.close()  # the dialogue broke off in the middle; the next message begins a new one
+                raise
+
+    async def _converse(self, address: str, content: bytes, deadline: float | None) -> Answer:
+        refusal = await self._address(address)
+        if refusal is not None:
+            return refusal
+        if too_late(deadline):
+            await self._start_over()
+            return NotNow("too_late")
+        return await self._data(content)
+
+    async def _address(self, address: str) -> Answer | None:
+        """Name sender and recipient, on a fresh connection if the old one has gone; None when both were accepted."""
+        for is_last in (False, True):
+            try:
+                if not self._client.is_connected:
+                    await self._client.connect()
+                await self._client.mail(self._sender.addr_spec)
+                await self._client.rcpt(address)
+            except aiosmtplib.SMTPServerDisconnected:
+                self._client.close()
+                if is_last:
+                    return NotNow("not_connected")
+            except aiosmtplib.SMTPResponseException as error:
+                await self._start_over()
+                return _refused(error.code)
+            except (aiosmtplib.SMTPException, OSError, TimeoutError):
+                self._client.close()
+                return NotNow("not_connected")
+            else:
+                return None
+        raise AssertionError("unreachable")
+
+    async def _start_over(self) -> None:
+        """Forget sender and recipient and keep the connection; a server that will not have that loses it."""
+        try:
+            await self._client.rset()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError):
+            self._client.close()
+
+    async def _data(self, content: bytes) -> Answer:
+        try:
+            response = await self._client.data(content)
+        except aiosmtplib.SMTPDataError as error:
+            await self._start_over()
+            return _refused(error.code)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+            self._client.close()
+            _log.warning("the mail server's answer was lost", extra={"error_type": type(error).__name__})
+            return AnswerLost("no_answer")
+        return Accepted(response.message[:_MOST_REFERENCE])
+
+
+def mime(message: Message, sender: Address, date: str) -> EmailMessage:
+    """Return the mail as it goes over the wire. The same notice has the same Message-ID, however often it is sent.
+
+    `date`: the machine's present as RFC 5322 writes it; mail servers live by their own clocks.
+
+    Raises:
+        ValueError: an address or the subject can't stand in a header (line breaks, not ASCII); nothing is smuggled in.
+    """
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["From"] = sender
+    mail["To"] = Address(addr_spec=message.address)
+    mail["Subject"] = message.subject
+    mail["Date"] = date
+    mail["Message-ID"] = f"<{message.notice_id}@{sender.domain}>"
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Notice-Id"] = message.notice_id
+    mail.set_content(message.text, charset="utf-8", cte="base64")
+    if not message.address.isascii():
+        raise ValueError("the address is not ASCII")
+    return mail
+
+
+def _refused(code: int) -> Answer:
+    """Read a reply that was not the one hoped for: 4xx for now, 5xx for good, anything else says nothing certain."""
+    if 400 <= code < 500:
+        return NotNow(f"smtp_{code}")
+    return RefusedForGood(f"smtp_{code}") if code >= 500 else AnswerLost(f"smtp_{code}")

@@ -1,0 +1,1 @@
+"""Alembic's migrations of notify's own database."""
