@@ -26,11 +26,11 @@ def _text(*, key: bool = False, null: bool = False) -> Any:  # noqa: ANN401 - wh
     return Field(sa_column=Column(Text, primary_key=key, nullable=null))
 
 
-def _instant(*, null: bool = False) -> Any:  # noqa: ANN401
+def _instant(*, null: bool = False) -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(DateTime(timezone=True), nullable=null))
 
 
-def _json() -> Any:  # noqa: ANN401
+def _json() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(JSONB, nullable=False))
 
 
