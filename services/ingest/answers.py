@@ -10,10 +10,10 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.ingest.commands import Taken
+from services.ingest.commands import EFFECTIVE_AFTER, Taken
 from services.ingest.domain.envelope import ACCEPTED
 from services.ingest.domain.intake import ENDS_PRESSURE, Rejected, Sound
-from services.ingest.domain.outcomes import EFFECTIVE_AFTER, Outcome, all_taken
+from services.ingest.domain.outcomes import Outcome, all_taken
 from shared.errors import Problem
 from shared.events.registry import json_schema
 from shared.web.body import BODY_LIMIT

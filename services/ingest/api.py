@@ -15,8 +15,8 @@ from services.ingest.domain.rules import Present
 from services.ingest.settings import Settings
 from shared.db.faults import CommitUnknown
 from shared.errors import Problem
+from shared.service import BusDep
 from shared.web.auth import Principal, Role, require
-from shared.web.deps import BusDep
 
 router = APIRouter(tags=["intake"])
 
@@ -41,6 +41,8 @@ async def post_events(request: Request, bus: BusDep, _caller: Upstream) -> Respo
         taken = await commands.take(bus, verdicts)
     except CommitUnknown as error:
         raise _send_again() from error
+    for outcome in taken.outcomes:
+        request.app.state.metrics.intake_items.labels(outcome).inc()
     if batched:
         return answers.batch(verdicts, taken, request)
     return answers.single(verdicts[0], taken, request)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.ingest import store
 from services.ingest.domain.intake import Rejected, Sound
-from services.ingest.domain.outcomes import EFFECTIVE_AFTER, Outcome, firsts, outcomes_of
+from services.ingest.domain.outcomes import Outcome, firsts, outcomes_of
+from shared.bus.barrier import WINDOW_SECONDS
 from shared.bus.bus import Bus
 from shared.bus.streams import Segment, StreamKey
 from shared.bus.unit_of_work import UnitOfWork
 from shared.events.registry import BY_MODEL
+
+EFFECTIVE_AFTER = timedelta(seconds=WINDOW_SECONDS)
+"""From a fact's publication to the instant from which nothing that it forbids leaves any more (B2)."""
 
 PUBLISH_SECONDS = 2.0
 """How long the sender of a stop waits for its publication before it is told `recorded` (B2)."""

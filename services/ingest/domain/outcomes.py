@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Literal
 
 from services.ingest.domain.intake import Rejected, Sound
 
 Identity = tuple[str, str]
 Outcome = Literal["accepted", "replayed", "conflict", "rejected"]
-
-EFFECTIVE_AFTER = timedelta(seconds=15)
-"""From a fact's publication to the instant from which nothing that it forbids leaves any more (B2, W)."""
 
 
 def firsts(verdicts: Iterable[Sound | Rejected]) -> dict[Identity, Sound]:

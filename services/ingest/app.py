@@ -1,0 +1,27 @@
+"""Composes intake."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.ingest.answers import PROBLEM_TYPES
+from services.ingest.api import router
+from services.ingest.settings import Settings
+from shared.bus.bus import Bus
+from shared.service import create_service
+from shared.web.app import Parts
+
+
+def create_app(settings: Settings | None = None, *, parts: Parts | None = None) -> FastAPI:
+    """Return the service, made from its settings; `parts` are what a test sets otherwise."""
+    settings = settings or Settings()
+    parts = parts or Parts()
+    bus = Bus(service="ingest", settings=settings, clock=parts.clock or settings.clock(), metrics=parts.metrics)
+    return create_service(
+        bus,
+        title="接入服务 Intake",
+        settings=settings,
+        routers=(router,),
+        parts=parts,
+        problem_types=PROBLEM_TYPES,
+    )

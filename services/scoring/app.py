@@ -1,0 +1,36 @@
+"""Composes scoring."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.scoring.api import router
+from services.scoring.domain.loading import load_cards
+from services.scoring.handlers import HANDLES, SUBSCRIPTIONS, Grader
+from services.scoring.settings import Settings
+from services.scoring.timers import ageing
+from shared.bus.bus import Bus
+from shared.service import create_service
+from shared.web.app import Parts
+
+
+def create_app(settings: Settings | None = None, *, parts: Parts | None = None) -> FastAPI:
+    """Return the service, made from its settings; `parts` are what a test sets otherwise.
+
+    Raises:
+        DataFileError: a points card cannot be used.
+    """
+    settings = settings or Settings()
+    parts = parts or Parts()
+    grader = Grader(load_cards(settings.cards_dir), settings.zone)
+    bus = Bus(
+        service="scoring",
+        settings=settings,
+        clock=parts.clock or settings.clock(),
+        metrics=parts.metrics,
+        subscriptions=SUBSCRIPTIONS,
+        handle=grader.handle,
+        handles=HANDLES,
+        timers=(ageing(grader),),
+    )
+    return create_service(bus, title="评分服务 Scoring", settings=settings, routers=(router,), parts=parts)

@@ -1,0 +1,1 @@
+"""How accounts are graded: pure functions of plain values."""

@@ -1,0 +1,112 @@
+"""When an account is graded anew, what of it is news, and when it will age into another grade by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from msgspec import structs
+
+from services.scoring.domain.account import Account, Customer, LastGrading
+from services.scoring.domain.card import Card, Result
+from services.scoring.domain.characteristics import Standing, oldest_due, standing_of
+from shared.events.risk import AccountGraded
+from shared.rules.localtime import local_midnight
+from shared.rules.paid import is_paid
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """A grading that is news: the account with it as its last one, and what it was graded on."""
+
+    account: Account
+    last: LastGrading
+    result: Result
+    standing: Standing
+
+
+def regrade(account: Account, card: Card, today: date) -> Grading | None:
+    """Return the account's new grading, or none when it says nothing new or no overdue snapshot has come yet.
+
+    News is another grade, bucket, suggested treatment, another reason or order of reasons, or another card. Points
+    that change and leave all these as they are, are no news: nobody would do anything differently.
+    """
+    standing = standing_of(account, today)
+    if standing is None:
+        return None
+    result = card.grade(standing)
+    held = account.last
+    last = LastGrading(
+        version=1 if held is None else held.version + 1,
+        score=result.score,
+        grade=result.grade,
+        bucket=result.bucket,
+        treatment=result.treatment,
+        reasons=result.marks,
+        card_version=card.version,
+    )
+    if held is not None and _news(held) == _news(last):
+        return None
+    return Grading(structs.replace(account, last=last), last, result, standing)
+
+
+def fact_of(grading: Grading, card: Card, customer_id: str, now: datetime) -> AccountGraded:
+    """Return the fact that tells a grading."""
+    result = grading.result
+    return AccountGraded(
+        customer_id=customer_id,
+        account_id=grading.account.ledger.account_id,
+        version=grading.last.version,
+        graded_at=now,
+        score=result.score,
+        grade=result.grade,
+        bucket=result.bucket,
+        reasons=result.reasons,
+        card=card.name,
+        card_version=card.version,
+        suggested_treatment=result.treatment,
+    )
+
+
+def basis_of(grading: Grading) -> dict[str, Any]:
+    """Return what an account was graded on, so that every point of an old grade can still be explained."""
+    standing, reported = grading.standing, grading.account.reported
+    return {
+        "day": standing.today,
+        "as_of": reported.as_of if reported else None,
+        "due_date": oldest_due(grading.account),
+        "currency": standing.currency,
+        "past_due": standing.past_due,
+        "credit_limit": standing.credit_limit,
+        "points": [
+            {"characteristic": line.name, "value": line.value, "points": line.points} for line in grading.result.lines
+        ],
+    }
+
+
+def next_due(customer: Customer, card: Card, today: date, zone: str) -> datetime | None:
+    """Return the instant at which the first of the customer's accounts ages into another bin or bucket.
+
+    That is a midnight of the issuer's zone; none while nothing is owed, or nothing can get older.
+    """
+    days = _ageing_days(customer.accounts.values(), card, today)
+    first = min(days, default=None)
+    return None if first is None else local_midnight(first, zone)
+
+
+def _ageing_days(accounts: Iterable[Account], card: Card, today: date) -> Iterable[date]:
+    for account in accounts:
+        due = oldest_due(account)
+        if account.reported is None or due is None or is_paid(account.ledger):
+            continue
+        old = (today - due).days
+        for age in card.ages:
+            if age > old:
+                yield due + timedelta(days=age)
+                break
+
+
+def _news(last: LastGrading) -> tuple[object, ...]:
+    return last.grade, last.bucket, last.treatment, last.reasons, last.card_version
