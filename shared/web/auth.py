@@ -25,7 +25,7 @@ from shared.errors import Problem
 from shared.web.keys import FetchedKeys, KeySource
 from shared.web.strict_json import check
 
-ALGORITHMS = ("ES256", "ES384", "RS256", "RS384", "RS512", "PS256", "EdDSA")
+ALGORITHMS = ("ES256", "ES384", "RS256", "RS384", "RS512", "PS256")
 """Signatures that are taken: public-key ones only."""
 
 TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})

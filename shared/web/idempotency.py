@@ -17,7 +17,7 @@ import msgspec
 from asyncpg import Connection
 from asyncpg.pool import PoolConnectionProxy
 from fastapi import Depends, Header
-from sqlalchemy import Column, DateTime, LargeBinary, MetaData, SmallInteger, Table, Text, func
+from sqlalchemy import Column, DateTime, Index, LargeBinary, MetaData, SmallInteger, Table, Text, func
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,7 +43,7 @@ AnyConnection = Connection | PoolConnectionProxy
 
 
 def idempotency_table(metadata: MetaData) -> Table:
-    """Return the same table on a service's own metadata."""
+    """Return the same table, with its index, on a service's own metadata."""
     return Table(
         "idempotency_key",
         metadata,
@@ -53,7 +53,8 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("request_hash", LargeBinary, nullable=False),
         Column("status", SmallInteger, nullable=False),
         Column("body", LargeBinary, nullable=False),
-        Column("at", DateTime(timezone=True), nullable=False, server_default=func.now(), index=False),
+        Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Index("idempotency_key_at", "at"),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, KeySet, OKPKey, RSAKey
+from joserfc.jwk import ECKey, Key, KeySet, RSAKey
 
 from shared.errors import Retriable
 
@@ -128,8 +128,8 @@ def public_keys(jwks: object) -> dict[str, Key]:
     if not isinstance(jwks, dict) or not isinstance(jwks.get("keys"), list) or not jwks["keys"]:
         raise ValueError("not a JWK set")
     named = [entry for entry in jwks["keys"] if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
-    usable = [entry for entry in named if entry.get("kty") in {"EC", "RSA", "OKP"} and entry.get("use") != "enc"]
+    usable = [entry for entry in named if entry.get("kty") in {"EC", "RSA"} and entry.get("use") != "enc"]
     if not usable:
         raise ValueError("no usable key in the JWK set")
     keys = KeySet.import_key_set({"keys": usable}).keys
-    return {str(key.kid): key for key in keys if isinstance(key, ECKey | RSAKey | OKPKey)}
+    return {str(key.kid): key for key in keys if isinstance(key, ECKey | RSAKey)}

@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from shared.errors import Problem
 from shared.web.app import Parts
-from shared.web.auth import TokenVerifier
+from shared.web.auth import ALGORITHMS, TokenVerifier
 from shared.web.keys import FixedKeys
 from shared.web.signing import Signer
 from tests.contract.web.toy import ISSUER, toy_app
@@ -129,6 +129,16 @@ async def test_a_bad_token_is_401_and_says_no_more_than_needed(
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["www-authenticate"] == 'Bearer realm="arrears", error="invalid_token"'
     assert answer.json()["reason"] == ("expired" if name == "expired" else "invalid")
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, "EdDSA", "Ed25519", "ES256K", "HS256", "none", None, ["ES256"], 7])
+async def test_an_algorithm_that_is_not_the_keys_own_is_401(
+    http: httpx.AsyncClient, signer: Signer, algorithm: object
+) -> None:
+    for kid in (signer._key.kid, RSA.kid):
+        head = part({"alg": algorithm, "kid": kid, "typ": "at+jwt"})
+        token = f"{head}.{part(claims())}.{part(b'x' * 64)}"
+        assert (await http.get("/v1/who", headers={"authorization": f"Bearer {token}"})).status_code == 401
 
 
 @pytest.mark.parametrize("line", ["", "Bearer", "Bearer ", "Basic c3VwOng=", "bearer x y", "Bearer \t"])
