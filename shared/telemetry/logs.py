@@ -66,6 +66,7 @@ FIELDS = frozenset(
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "suppressed"}
 # What uvicorn attaches to its own lines.
 _IGNORED = frozenset({"color_message"})
+_FLOODING = frozenset({"aiokafka", "opentelemetry"})
 _QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 
 
@@ -116,22 +117,21 @@ def describe_exception(error: BaseException, *, text: bool) -> list[dict[str, ob
 
 
 class FloodGate(logging.Filter):
-    """Lets a logger that floods (aiokafka while a broker is away) say each thing only a few times a window.
+    """Lets libraries that flood while a broker or a collector is away say each thing only a few times a window.
 
     The first line of the next window says how many were held back. Errors are held back too: the same line a
     thousand times hides the others.
     """
 
-    def __init__(self, prefix: str = "aiokafka", most: int = 5, window_seconds: float = 10.0) -> None:
+    def __init__(self, most: int = 5, window_seconds: float = 10.0) -> None:
         super().__init__()
-        self._prefix = prefix
         self._most = most
         self._window = window_seconds
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line passes."""
-        if record.name.split(".", 1)[0] != self._prefix:
+        if record.name.split(".", 1)[0] not in _FLOODING:
             return True
         key, now = (record.name, str(record.msg)), time.monotonic()
         since, count = self._seen.get(key, (now, 0))

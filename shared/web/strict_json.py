@@ -63,8 +63,8 @@ class _Repeating(dict[str, Any]):
 def check(body: bytes) -> None:
     """Refuse a body that is not strict JSON; raises `Problem("malformed_body")` with each fault's field.
 
-    Takes about as long as `json.loads`: one pass decodes, one passes over the values. Only a body with a fault is
-    looked at again for where it is.
+    Takes two to three times as long as `json.loads` (6 ms for a batch of 500 events): one pass decodes, one passes
+    over the values. Only a body with a fault is looked at again for where it is.
     """
     text = _text(body)
     try:

@@ -20,7 +20,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from shared.errors import Problem
 from shared.web.app import Parts
 from shared.web.auth import ALGORITHMS, TokenVerifier
-from shared.web.keys import FixedKeys
+from shared.web.keys import FetchedKeys, FixedKeys
 from shared.web.signing import Signer
 from tests.contract.web.toy import ISSUER, toy_app
 
@@ -170,6 +170,18 @@ async def test_a_key_address_inside_a_token_is_never_asked(signer: Signer) -> No
     with pytest.raises(Problem):
         await verifier.verify(with_header(signer, kid="x", jku="http://stranger.test/jwks"))
     assert asked == ["x"]
+
+
+async def test_while_no_key_can_be_had_a_well_formed_token_is_503_and_a_bad_one_still_401(signer: Signer) -> None:
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("away", request=request)
+
+    keys = FetchedKeys(f"{ISSUER}/jwks", client=httpx.AsyncClient(transport=httpx.MockTransport(away)))
+    app = toy_app(Parts(verifier=TokenVerifier(issuer=ISSUER, audience="arrears", keys=keys)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://toy") as client:
+        answer = await client.get("/v1/who", headers=signer.bearer("sup-1", "supervisor"))
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert (await client.get("/v1/who", headers={"authorization": "Bearer x.y.z"})).status_code == 401
 
 
 async def test_an_old_key_is_refused_once_the_issuer_has_withdrawn_it() -> None:
