@@ -139,3 +139,15 @@ class NoticeRow(Table, table=True):
     ended_at: datetime | None = _instant(null=True)
     created_at: datetime = _instant()
     traceparent: str = _text()
+
+
+class UnmaskedReadRow(Table, table=True):
+    """Who read a notice's text, and when (domain's clock)."""
+
+    __tablename__ = "unmasked_read"
+    __table_args__ = (Index("unmasked_read_notice", "notice_id", "at"),)
+
+    read_id: str = _text(key=True)
+    notice_id: str = _text()
+    staff_id: str = _text()
+    at: datetime = _instant()

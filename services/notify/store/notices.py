@@ -69,6 +69,9 @@ UPDATE notice n SET state = 'waiting', due = w.due, reason = w.reason, retry_at 
 FROM jsonb_to_recordset($1::jsonb) AS w (notice_id text, due timestamptz, reason jsonb)
 WHERE n.notice_id = w.notice_id
 """
+_PAUSE = """
+UPDATE notice SET reason = $2, retry_at = clock_timestamp() + make_interval(secs => $3) WHERE notice_id = ANY ($1)
+"""
 _END = """
 UPDATE notice n SET state = w.state, reason = w.reason, ended_at = $2
 FROM jsonb_to_recordset($1::jsonb) AS w (notice_id text, state text, reason jsonb)
@@ -198,6 +201,12 @@ async def put_off(connection: asyncpg.Connection, waits: Sequence[PutOff]) -> No
     """Have notices wait."""
     if waits:
         await connection.execute(_PUT_OFF, _json(waits))
+
+
+async def pause(connection: asyncpg.Connection, notice_ids: Sequence[str], reason: Reason, seconds: float) -> None:
+    """Leave due notices alone for so many seconds of the machine's clock."""
+    if notice_ids:
+        await connection.execute(_PAUSE, list(notice_ids), _json(reason), seconds)
 
 
 async def end(connection: asyncpg.Connection, ended: Sequence[Ended], now: datetime) -> None:

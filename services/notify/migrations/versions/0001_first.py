@@ -54,6 +54,12 @@ _DDL = (
     "CREATE INDEX notice_customer ON notice (customer_id, created_at, notice_id)",
     "CREATE INDEX notice_staff ON notice (staff_id, created_at, notice_id)",
     "CREATE INDEX notice_unconfirmed ON notice (created_at, notice_id) WHERE state = 'unconfirmed'",
+    """
+    CREATE TABLE unmasked_read (
+        read_id text NOT NULL PRIMARY KEY, notice_id text NOT NULL, staff_id text NOT NULL, at timestamptz NOT NULL
+    )
+    """,
+    "CREATE INDEX unmasked_read_notice ON unmasked_read (notice_id, at)",
 )
 
 

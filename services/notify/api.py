@@ -1,0 +1,187 @@
+"""The routes of notify: parse, authorise, one call, answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from services.notify import opting_out
+from services.notify.domain.masking import masked
+from services.notify.domain.model import NoticeState
+from services.notify.store import listing
+from services.notify.store.listing import Listed, Wanted
+from shared.db.faults import CommitUnknown
+from shared.errors import Problem
+from shared.events.notices import Purpose
+from shared.service import BusDep
+from shared.web.auth import Principal, Role, require
+from shared.web.paging import Page, PageRequest, page, paged
+
+router = APIRouter(prefix="/v1", tags=["notices"])
+
+_KEY = r"^[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,62}[A-Za-z0-9])?$"
+Key = Annotated[str, Query(pattern=_KEY, description="编号 / id")]
+Reader = Annotated[Principal, require(Role.SUPERVISOR, Role.PHONE_AGENT, Role.ADMIN_ASSISTANT)]
+OptingOut = Annotated[Principal, require(Role.UPSTREAM, Role.PHONE_AGENT, Role.SUPERVISOR)]
+Paged = Annotated[PageRequest, paged(datetime, str)]
+
+
+class Why(BaseModel):
+    """Why a notice waits, was not sent, or is open: a stable code, Chinese first."""
+
+    code: str
+    zh: str
+    en: str
+
+
+class Notice(BaseModel):
+    """One notice. `subject` and `text` only for a supervisor who opens it; each such reading is kept."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "notice_id": "5a7c1f7e-9d3b-8c1e-b1f0-3f2c9a1d7e55",
+                    "customer_id": "C1001",
+                    "staff_id": None,
+                    "case_id": "K1001",
+                    "purpose": "reminder",
+                    "channel": "sms",
+                    "template": "reminder_first",
+                    "template_version": "2026-02-01",
+                    "language": "zh",
+                    "state": "sent",
+                    "due": "2026-02-25T01:00:00Z",
+                    "attempts": 1,
+                    "address": "+86138****8000",
+                    "reason": None,
+                    "provider_ref": "8f3a01",
+                    "barrier_at": "2026-02-25T01:00:00.120Z",
+                    "sent_at": "2026-02-25T01:00:00Z",
+                    "ended_at": "2026-02-25T01:00:00Z",
+                    "created_at": "2026-02-25T01:00:00Z",
+                    "subject": None,
+                    "text": None,
+                }
+            ]
+        }
+    )
+
+    notice_id: str
+    customer_id: str | None
+    staff_id: str | None
+    case_id: str | None
+    purpose: str
+    channel: str
+    template: str
+    template_version: str | None
+    language: str | None
+    state: str
+    due: datetime
+    attempts: int
+    address: str | None = Field(description="已脱敏 / masked")
+    reason: Why | None
+    provider_ref: str | None = Field(description="网关编号 / the gateway's own reference")
+    barrier_at: datetime | None = Field(description="机器时钟 / the machine's clock")
+    sent_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    subject: str | None = None
+    text: str | None = None
+
+
+class OptOut(BaseModel):
+    """A customer refuses a medium."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"customer_id": "C1001", "channel": "sms"}]}
+    )
+
+    customer_id: str = Field(pattern=_KEY, max_length=64)
+    channel: Literal["sms", "email"]
+
+
+class OptedOut(BaseModel):
+    """`effective_at` (machine's clock): from then on nothing leaves through this medium."""
+
+    customer_id: str
+    channel: str
+    status: Literal["published", "recorded"]
+    effective_at: datetime | None = None
+
+
+@router.get("/notices", summary="查询通知 / Look notices up")
+async def get_notices(
+    who: Reader,
+    bus: BusDep,
+    request: Request,
+    asked: Paged,
+    customer_id: Key | None = None,
+    staff_id: Key | None = None,
+    state: NoticeState | None = None,
+    purpose: Purpose | None = None,
+) -> Page[Notice]:
+    """Return notices by customer, colleague, state and purpose, in the order in which they were asked for."""
+    wanted = Wanted(customer_id=customer_id, staff_id=staff_id, state=state, purpose=purpose)
+    wanted = msgspec.structs.replace(wanted, **_may_see(who, customer_id))
+    async with bus.reading() as connection:
+        rows = await listing.search(connection, wanted, asked.after, asked.fetch)
+    shown, following = page(rows, asked, lambda row: (row.created_at, row.notice_id), request.url)
+    return Page(items=[_view(row) for row in shown], next=following)
+
+
+@router.get("/notices/{notice_id}", summary="查看一条通知 / See one notice")
+async def get_notice(who: Reader, bus: BusDep, notice_id: str) -> Notice:
+    """Return one notice; to a supervisor with its text, and that reading is kept."""
+    async with bus.reading() as connection:
+        row = await listing.find(connection, notice_id) if notice_id.isascii() and "\0" not in notice_id else None
+        if row is None or not _sees(who, row):
+            raise Problem("not_found", "没有这条通知。", "There is no such notice.")
+        if not who.has(Role.SUPERVISOR):
+            return _view(row)
+        await listing.note_unmasked_read(connection, row.notice_id, who.subject, bus.clock.now())
+    return _view(row).model_copy(update={"subject": row.subject, "text": row.text})
+
+
+@router.post(
+    "/opt-outs",
+    summary="客户拒收 / A customer refuses a medium",
+    responses={200: {"model": OptedOut}, 202: {"model": OptedOut, "description": "已记录 / recorded"}},
+)
+async def post_opt_out(_who: OptingOut, bus: BusDep, body: OptOut) -> Response:
+    """Record that the medium is not to be used again. Repeating it is harmless."""
+    try:
+        effective_at = await opting_out.opt_out(bus, body.customer_id, body.channel)
+    except CommitUnknown as error:
+        raise Problem("unavailable", "结果未知，请重发。", "The outcome is unknown; send it again.") from error
+    told: dict[str, Any] = {"customer_id": body.customer_id, "channel": body.channel}
+    if effective_at is None:
+        return JSONResponse({**told, "status": "recorded"}, 202)
+    return JSONResponse({**told, "status": "published", "effective_at": effective_at.isoformat()}, 200)
+
+
+def _may_see(who: Principal, customer_id: str | None) -> dict[str, bool]:
+    """A supervisor sees all; a phone collector one customer's notices; the assistant what colleagues were told."""
+    if who.has(Role.SUPERVISOR):
+        return {}
+    phones = who.has(Role.PHONE_AGENT)
+    assists = who.has(Role.ADMIN_ASSISTANT)
+    if phones and customer_id is None and not assists:
+        raise Problem("bad_request", "请注明 customer_id。", "Name the customer_id.")
+    return {"to_customers": phones and customer_id is not None, "to_colleagues": assists}
+
+
+def _sees(who: Principal, row: Listed) -> bool:
+    needed = Role.ADMIN_ASSISTANT if row.customer_id is None else Role.PHONE_AGENT
+    return who.has(Role.SUPERVISOR, needed)
+
+
+def _view(row: Listed) -> Notice:
+    hidden = {"address": None if row.address is None else masked(row.address), "subject": None, "text": None}
+    sent_at = row.ended_at if row.state == "sent" else None
+    return Notice(**{**msgspec.to_builtins(row, builtin_types=(datetime,)), **hidden, "sent_at": sent_at})

@@ -1,0 +1,164 @@
+"""From `sending` to what became of it: each message is handed over once, and its answer written at once.
+
+Whatever happens between the hand-over and the write (a crash, a lost database) leaves the row `sending`; it is later
+found in the hands of a process that is gone, and is then unconfirmed (a customer's) or due again (a colleague's).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from msgspec import structs
+from opentelemetry.trace import SpanKind
+
+from services.notify.channels.gateway import Gateway
+from services.notify.domain import notices as facts
+from services.notify.domain.delivery import Accepted, Answer, Message, NotNow, next_state, pause_before_retry
+from services.notify.domain.notices import Notice, reason_of
+from services.notify.store import notices
+from services.notify.store.notices import Result
+from shared.bus.bus import Bus
+from shared.bus.unit_of_work import UnitOfWork
+from shared.db.faults import is_retriable
+from shared.events.kinds import MessageChannel
+from shared.telemetry.spans import fact_span
+
+_log = logging.getLogger("arrears.notify")
+
+_WRITE_TRIES: Final = 30
+_WRITE_PAUSE_SECONDS: Final = 1.0
+_LAST_ANSWERS_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A notice in this process's hands, and the message that it is."""
+
+    notice: Notice
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the gateway said of a notice."""
+
+    notice: Notice
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """The gateways, and under which name this process holds what it hands over (`<instance>/<process>`)."""
+
+    gateways: Mapping[MessageChannel, Gateway]
+    holder: str
+
+    async def hand_over(self, bus: Bus, claimed: Sequence[Claimed], deadline: float | None) -> None:
+        """Hand all over, each at most once, and write each answer as it comes.
+
+        When the service is stopped, what has begun gets a few seconds to be answered and written.
+        """
+        pending = {asyncio.create_task(self._one(each, deadline)) for each in claimed}
+        writing: set[asyncio.Task[None]] = set()
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                task = asyncio.create_task(self.write(bus, [each.result() for each in done]))
+                writing = {task}
+                await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if pending:
+                done, pending = await asyncio.wait(pending, timeout=_LAST_ANSWERS_SECONDS)
+                writing.add(asyncio.create_task(self.write(bus, [each.result() for each in done])))
+            if writing:
+                await asyncio.wait(writing, timeout=_LAST_ANSWERS_SECONDS)
+            raise
+        finally:
+            for left in (*pending, *writing):
+                left.cancel()
+            await asyncio.gather(*pending, *writing, return_exceptions=True)
+
+    async def write(self, bus: Bus, answered: Sequence[Answered]) -> None:
+        """Write what became of notices, and tell it; again while the database is away, for half a minute.
+
+        A row that is no longer in this process's hands was given up as lost: what it says stays as it is.
+        """
+        if not answered:
+            return
+
+        async def act(uow: UnitOfWork) -> set[str]:
+            results = [_result(each, uow) for each in answered]
+            kept = await notices.record(uow.connection, results, self.holder)
+            for each in answered:
+                if each.notice.notice_id in kept:
+                    _tell(uow, each)
+            return kept
+
+        for attempt in range(1, _WRITE_TRIES + 1):
+            try:
+                kept = await bus.transact(act)
+                break
+            except Exception as error:
+                # A COMMIT without an answer is repeated as well: a row that was written is no longer in our hands.
+                if attempt == _WRITE_TRIES or not is_retriable(error):
+                    raise
+                _log.warning("the result of a hand-over waits to be written", extra={"attempt": attempt})
+                await asyncio.sleep(_WRITE_PAUSE_SECONDS)
+        else:
+            raise AssertionError("unreachable")
+        for each in answered:
+            outcome = next_state(each.answer, to_colleague=each.notice.staff_id is not None)
+            _count(bus, each, outcome if each.notice.notice_id in kept else "given_up")
+
+    async def _one(self, claimed: Claimed, deadline: float | None) -> Answered:
+        notice = claimed.notice
+        attributes = {"arrears.channel": notice.channel, "arrears.purpose": notice.purpose}
+        with fact_span(f"send {notice.channel}", notice.traceparent, SpanKind.CLIENT, attributes) as span:
+            answer = await self.gateways[notice.channel].hand_over(claimed.message, deadline)
+            span.set_attribute("arrears.outcome", type(answer).__name__)
+        return Answered(notice, answer)
+
+
+def claimed_at(notice: Notice, *, template_version: str, barrier_at: datetime | None) -> Notice:
+    """Return the notice as it is once it is in hand."""
+    return structs.replace(
+        notice, attempts=notice.attempts + 1, template_version=template_version, barrier_at=barrier_at
+    )
+
+
+def _result(each: Answered, uow: UnitOfWork) -> Result:
+    answer, notice = each.answer, each.notice
+    too_late = isinstance(answer, NotNow) and answer.code == "too_late"
+    return Result(
+        notice_id=notice.notice_id,
+        state=next_state(answer, to_colleague=notice.staff_id is not None),
+        reason=reason_of(answer),
+        provider_ref=answer.reference if isinstance(answer, Accepted) else None,
+        at=uow.now,
+        pause=0.0 if too_late else pause_before_retry(notice.attempts).total_seconds(),
+    )
+
+
+def _tell(uow: UnitOfWork, each: Answered) -> None:
+    notice = each.notice
+    match next_state(each.answer, to_colleague=notice.staff_id is not None):
+        case "sent":
+            uow.emit(facts.sent(notice, uow.now), traceparent=notice.traceparent)
+        case "failed":
+            reason = reason_of(each.answer)
+            assert reason is not None
+            uow.emit(facts.failed(notice, uow.now, reason), traceparent=notice.traceparent)
+        case "unconfirmed":
+            uow.emit(facts.unconfirmed(notice, uow.now), traceparent=notice.traceparent)
+        case "due":
+            pass
+
+
+def _count(bus: Bus, each: Answered, outcome: str) -> None:
+    reason = reason_of(each.answer)
+    bus.metrics.notices.labels(each.notice.channel, outcome, "" if reason is None else reason.code).inc()
