@@ -13,17 +13,15 @@ from msgspec import structs
 
 from services.assignment.domain import lifecycle, plan, promises
 from services.assignment.domain.desk import DESK_CHANNELS, TABLE, Row, allowed_outcomes, allowed_parties, right_party
-from services.assignment.domain.model import Case, Customer, Phone, amounts_owed
+from services.assignment.domain.model import Customer, Waiver, amounts_owed
+from services.assignment.domain.permits import NO_PHONE, may_call, refused_by_rule, usable_phones
 from services.assignment.domain.policy import Policy, Turn
 from shared.errors import FieldError, Problem
 from shared.events.cases import ContactChannelCode, ContactLogged, LineCode, OutcomeCode, PartyCode
 from shared.events.kinds import Reason
-from shared.rules.contact import Allowed, Attempt, ContactRequest, Decision, NotBefore, Override, decide
-from shared.rules.model import Channel, Consent, Purpose, RuleRef, StopKind
+from shared.rules.contact import Allowed, Attempt, NotBefore
+from shared.rules.model import Purpose, StopKind
 from shared.rules.stops import active, with_stop
-from shared.rules.zones import customer_zone
-
-NO_PHONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,62 +50,16 @@ class Contact:
     promise: PromiseTold | None = None
 
 
-def usable_phones(customer: Customer) -> tuple[Phone, ...]:
-    """Return the customer's numbers that have not turned out dead or a stranger's."""
-    phones = customer.reach.phones if customer.reach else ()
-    return tuple(phone for phone in phones if phone.phone_id not in customer.dead_phones)
-
-
-def may_call(
-    customer: Customer, policy: Policy, at: datetime, *, purpose: Purpose = "collection", phone_id: str | None = None
-) -> Decision:
-    """Return whether the customer may be called at `at`: allowed, not before an instant, or refused with the rule."""
-    reach = customer.reach
-    phones = usable_phones(customer)
-    consents: frozenset[Consent] = frozenset({"night_contact"} if reach and reach.night_consent else ())
-    refused: frozenset[Channel] = frozenset({"call"} if reach and "call" in reach.refused else ())
-    request = ContactRequest(
-        channel="call",
-        purpose=purpose,
-        at=at,
-        zone=customer_zone(reach.time_zone if reach else None, None, policy.zone),
-        method=phone_id or (phones[0].phone_id if phones else NO_PHONE),
-        stops=active(customer.stops),
-        refused_channels=refused,
-        consents=consents,
-        override=_override(customer.open_case, policy.day_of(at)),
-    )
-    return decide(request, customer.calls, policy.book)
-
-
-def may_visit(customer: Customer, policy: Policy, at: datetime) -> RuleRef | None:
-    """Return the rule by which nobody may be sent to the customer at all (a stop, a refused visit), or None.
-
-    Hours and team are the visit plan's matter; here only that is asked which waiting does not mend.
-    """
-    reach = customer.reach
-    refused: frozenset[Channel] = frozenset({"visit"} if reach and "visit" in reach.refused else ())
-    request = ContactRequest(
-        channel="visit",
-        purpose="collection",
-        at=at,
-        zone=policy.zone,
-        method=NO_PHONE,
-        stops=active(customer.stops),
-        refused_channels=refused,
-        consents=frozenset({"night_contact"}),
-        team_size=99,
-    )
-    decision = decide(request, customer.calls, policy.book)
-    return None if isinstance(decision, Allowed) else decision.because
-
-
 def log(turn: Turn, contact: Contact) -> None:
     """Record a contact and everything that follows from it. Raises Problem when it cannot have been so."""
     row = check(turn.customer, turn.policy, contact, turn.now)
-    if contact.channel == "CALL":
-        _refuse_forbidden(turn, contact)
     case = turn.case()
+    if contact.channel == "CALL":
+        if case.hand_over is not None:
+            raise Problem(
+                "with_field", "案件在外访员手中，不再外呼。", "The case is with a field collector: no call now."
+            )
+        _refuse_forbidden(turn, contact)
     _count(turn, contact, row)
     turn.facts.append(
         ContactLogged(
@@ -249,22 +201,6 @@ def _refuse_forbidden(turn: Turn, contact: Contact) -> None:
     raise refused_by_rule(decision.because, decision.until if isinstance(decision, NotBefore) else None)
 
 
-def refused_by_rule(because: RuleRef, until: datetime | None = None) -> Problem:
-    """Return the problem that says which rule forbids the contact, in which version, from what source."""
-    return Problem(
-        "refused_by_rule",
-        because.reason_zh,
-        because.reason_en,
-        extra={
-            "rule": because.rule_id,
-            "pack": f"{because.pack}@{because.pack_version}",
-            "source": because.source,
-            "strength": because.strength,
-            "not_before": until.isoformat() if until else None,
-        },
-    )
-
-
 def _count(turn: Turn, contact: Contact, row: Row) -> None:
     customer = turn.customer
     phones = usable_phones(customer)
@@ -288,27 +224,50 @@ def _follow(turn: Turn, contact: Contact, row: Row) -> None:
         offer_from=_offer_from(turn, spoken=spoken),
     )
     if contact.promise is not None:
-        told = contact.promise
-        if case.promise is not None:
-            raise Problem(
-                "promise_open",
-                f"已有未到期的承诺（{case.promise.pay_by}），到期前不得另立承诺。",
-                f"A promise until {case.promise.pay_by} is open; it is judged before another is made.",
-            )
-        promise = promises.promise_of(
-            turn.policy,
-            promise_id=contact.contact_id,
-            currency=told.currency,
-            amount=told.amount,
-            pay_by=told.pay_by,
-            made_at=contact.contacted_at,
-        )
-        promises.make(turn, promise)
+        _promise(turn, contact, contact.promise)
     if row.stops_case is not None:
         set_stop(turn, row.stops_case, contact.contacted_at)
     elif spoken:
         plan.renew(turn, Reason("conversation", "已与本人沟通", "The customer was spoken to"))
     lifecycle.settle(turn)
+
+
+def _promise(turn: Turn, contact: Contact, told: PromiseTold) -> None:
+    held = turn.case().promise
+    if held is not None:
+        raise Problem(
+            "promise_open",
+            f"已有未到期的承诺（{held.pay_by}），到期前不得另立承诺。",
+            f"A promise until {held.pay_by} is open; it is judged before another is made.",
+        )
+    promise = promises.promise_of(
+        turn.policy,
+        promise_id=contact.contact_id,
+        currency=told.currency,
+        amount=told.amount,
+        pay_by=told.pay_by,
+        made_at=contact.contacted_at,
+    )
+    promises.make(turn, promise)
+
+
+def put_aside(turn: Turn) -> None:
+    """Offer the case again later: its collector put it aside without a contact."""
+    if turn.customer.open_case is not None:
+        turn.set_case(offer_from=_offer_from(turn, spoken=False))
+
+
+def waive(turn: Turn, supervisor_id: str, words: str) -> None:
+    """Record that should-rules do not hold for this case today. Must-rules yield to the customer's consent alone."""
+    _opened(turn.customer)
+    turn.set_case(waiver=Waiver(supervisor_id, words, turn.today))
+    turn.note(
+        "waiver",
+        "主管准予今日不受建议性规则限制",
+        "The supervisor waived the should-rules for today",
+        by=supervisor_id,
+        words=words,
+    )
 
 
 def set_stop(turn: Turn, kind: StopKind, set_at: datetime) -> None:
@@ -327,13 +286,6 @@ def _offer_from(turn: Turn, *, spoken: bool) -> datetime:
     if spoken:
         return turn.policy.lapse_after(turn.today)
     return turn.now + timedelta(minutes=turn.policy.strategy.retry_after_minutes)
-
-
-def _override(case: Case | None, day: date) -> Override | None:
-    waiver = case.waiver if case else None
-    if waiver is None or waiver.day != day:
-        return None
-    return Override(supervisor_id=waiver.supervisor_id, reason=waiver.reason)
 
 
 def _opened(customer: Customer) -> datetime:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from services.assignment.domain import lifecycle, plan
-from services.assignment.domain.contacts import may_visit, refused_by_rule
 from services.assignment.domain.model import Case, Customer, HandOver, amounts_owed
+from services.assignment.domain.permits import may_visit, refused_by_rule
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.staff import Colleague, works_as
 from shared.errors import Problem
@@ -41,8 +41,8 @@ def unknown_case() -> Problem:
     return Problem("not_found", "没有这个案件。", "There is no such case.")
 
 
-def hand_over(turn: Turn, filing: Filing, hand_over_id: str, field_agent_id: str, reason: str) -> ListedHandOver:
-    """Hand the case over; only after `refusal` has said None. `reason` stays in the database, never in a fact."""
+def hand_over(turn: Turn, filing: Filing, hand_over_id: str, field_agent_id: str) -> ListedHandOver:
+    """Hand the case over; only after `refusal` has said None."""
     case, owed = turn.case(), amounts_owed(turn.customer)
     turn.set_case(
         hand_over=HandOver(
@@ -101,14 +101,15 @@ def back_from_field(turn: Turn) -> None:
     turn.set_case(hand_over=None, offer_from=None)
 
 
-def recall_by_supervisor(turn: Turn, reason: str) -> None:
-    """Take the case back out of the field on a supervisor's word. Raises Problem when it is not there."""
+def recall_by_supervisor(turn: Turn, by: str, words: str) -> None:
+    """Take the case back out of the field on a supervisor's word. Raises Problem when it is not there.
+
+    The supervisor's `words` stay on the timeline; the fact says only that a supervisor recalled the case.
+    """
     case = turn.customer.open_case
     if case is None or case.hand_over is None:
         raise Problem("not_handed_over", "案件不在外访员手中。", "The case is not with a field collector.")
-    lifecycle.recall(
-        turn, Reason("supervisor", f"主管撤回：{reason}"[:200], f"Recalled by the supervisor: {reason}"[:200])
-    )
+    lifecycle.recall(turn, Reason("supervisor", "主管撤回", "Recalled by the supervisor"), by=by, words=words)
     plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
 
 

@@ -57,7 +57,7 @@ def next_due(customer: Customer, policy: Policy, now: datetime) -> datetime | No
     return min((instant for instant in instants if instant is not None), default=None)
 
 
-def recall(turn: Turn, why: Reason) -> None:
+def recall(turn: Turn, why: Reason, *, by: str | None = None, words: str | None = None) -> None:
     """Take the case back out of the field, if it is there; a visit that has not begun is not made."""
     case = turn.customer.open_case
     if case is None or case.hand_over is None:
@@ -78,6 +78,8 @@ def recall(turn: Turn, why: Reason) -> None:
         f"Recalled from the field: {why.en}",
         reason=why.code,
         hand_over_id=case.hand_over.hand_over_id,
+        by=by,
+        words=words,
     )
 
 

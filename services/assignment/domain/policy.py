@@ -53,13 +53,15 @@ class Turn:
     """One decision being made about one customer: what is known now, and what it makes (facts, timeline).
 
     The functions of this package take a turn, replace `customer`, and add to `facts` and `entries`; they read no clock
-    and no database, so a turn's result depends on its beginning alone. `trace` is the trace of what caused it.
+    and no database, so a turn's result depends on its beginning alone. `trace` is the trace of what is being taken in;
+    `by_itself`: a timer acts, and goes on with the trace that the case keeps.
     """
 
     customer: Customer
     now: datetime
     policy: Policy
     trace: str | None = None
+    by_itself: bool = False
     facts: list[Fact] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
 

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 
 from services.assignment.domain.model import Case
 from services.assignment.domain.policy import Turn
-from shared.events.cases import CaseAssigned
+from shared.errors import Problem
+from shared.events.cases import CaseAssigned, CaseRouted
 from shared.events.staff import StaffChanged
 
 Colleague = StaffChanged
@@ -72,22 +73,20 @@ def assign(turn: Turn, roster: Roster) -> bool:
         return True
     chosen = roster.choose(turn.today, earlier=case.collector or case.earlier_collector)
     if chosen is None:
-        if case.collector is not None:
-            turn.set_case(collector=None, earlier_collector=case.collector)
+        if any(isinstance(fact, CaseRouted) for fact in turn.facts):
             turn.note("case_unassigned", "没有可用的催收员，案件待分配", "No collector is available; the case waits")
         return False
-    give(turn, chosen, roster)
+    give(turn, chosen)
+    roster.loads[chosen.staff_id] = roster.loads.get(chosen.staff_id, 0) + 1
     return True
 
 
-def give(turn: Turn, colleague: Colleague, roster: Roster | None = None) -> None:
-    """Put the case into a collector's hands."""
+def give(turn: Turn, colleague: Colleague, *, by: str | None = None, words: str | None = None) -> None:
+    """Put the case into a collector's hands; `by` and `words` when a supervisor says so, for the timeline alone."""
     case = turn.case()
     if case.step is None:
         raise ValueError("a case without a step has no queue to be worked in")
     turn.set_case(collector=colleague.staff_id, team=colleague.team)
-    if roster is not None:
-        roster.loads[colleague.staff_id] = roster.loads.get(colleague.staff_id, 0) + 1
     turn.facts.append(
         CaseAssigned(
             case_id=case.case_id,
@@ -104,4 +103,22 @@ def give(turn: Turn, colleague: Colleague, roster: Roster | None = None) -> None
         f"Assigned to {colleague.staff_id}",
         staff_id=colleague.staff_id,
         team=colleague.team,
+        by=by,
+        words=words,
     )
+
+
+def reassign(turn: Turn, colleague: Colleague | None, *, by: str, words: str) -> None:
+    """Give the case to another collector on a supervisor's word. Raises Problem when that cannot be."""
+    case = turn.customer.open_case
+    if case is None or not needs_collector(case):
+        raise Problem(
+            "not_workable", "案件不在电催或外访队列。", "The case is in neither the phone nor the field queue."
+        )
+    if colleague is None or not works_as(colleague, "phone_agent", turn.today):
+        raise Problem(
+            "phone_agent_unfit",
+            "指定的催收员不存在、已停用或今天休假。",
+            "The phone collector named does not exist, is not active, or is on leave today.",
+        )
+    give(turn, colleague, by=by, words=words)

@@ -1,0 +1,47 @@
+"""Composes assignment."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from services.assignment.api import ROUTERS
+from services.assignment.desk import desk_of
+from services.assignment.handlers import HANDLES, SUBSCRIPTIONS, batch_handler
+from services.assignment.problems import PROBLEM_TYPES
+from services.assignment.settings import Settings
+from services.assignment.timers import case_timer, collector_timer
+from shared.bus.bus import Bus
+from shared.service import create_service
+from shared.web.app import Parts
+
+
+def create_app(settings: Settings | None = None, *, parts: Parts | None = None) -> FastAPI:
+    """Return the service, made from its settings; `parts` are what a test sets otherwise.
+
+    Raises:
+        StrategyError: the strategy file cannot be used; the message names row, fault and remedy.
+    """
+    settings = settings or Settings()
+    parts = parts or Parts()
+    clock = parts.clock or settings.clock()
+    desk = desk_of(settings)
+    bus = Bus(
+        service="assignment",
+        settings=settings,
+        clock=clock,
+        metrics=parts.metrics,
+        subscriptions=SUBSCRIPTIONS,
+        handle=batch_handler(desk.policy),
+        handles=HANDLES,
+        timers=(case_timer(desk.policy), collector_timer(desk.policy, clock)),
+    )
+    app = create_service(
+        bus,
+        title="案件分派服务 Assignment",
+        settings=settings,
+        routers=ROUTERS,
+        parts=parts,
+        problem_types=PROBLEM_TYPES,
+    )
+    app.state.desk = desk
+    return app

@@ -1,0 +1,46 @@
+"""What this deployment goes by, read once: the strategy file, the rules, the zone, and how long a lease lasts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import yaml
+
+from services.assignment.domain.policy import Policy
+from services.assignment.domain.rows import StrategyError
+from services.assignment.domain.strategy import Strategy, parse
+from services.assignment.settings import Settings
+from shared.clock import Clock, RealClock
+from shared.rules.rulebook import rulebook
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The policy by which cases are worked; and for leases, which people wait for, the machine's own clock."""
+
+    policy: Policy
+    lease: timedelta
+    machine: Clock
+
+
+def desk_of(settings: Settings) -> Desk:
+    """Return the desk of these settings. Raises StrategyError, DataFileError when the data are not sound."""
+    policy = Policy(load_strategy(settings.strategy_file), settings.zone, rulebook())
+    return Desk(policy, timedelta(minutes=settings.lease_minutes), RealClock())
+
+
+def load_strategy(path: Path) -> Strategy:
+    """Read and check a strategy file. Raises StrategyError with everything that is wrong, each naming the file."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        fault = f"{path.name}: cannot be read ({error.strerror}); set ARREARS_STRATEGY_FILE to a readable file"
+        raise StrategyError((fault,)) from error
+    except yaml.YAMLError as error:
+        raise StrategyError((f"{path.name}: is no YAML; {error}",)) from error
+    try:
+        return parse(document)
+    except StrategyError as error:
+        raise StrategyError(tuple(f"{path.name}: {fault}" for fault in error.faults)) from None

@@ -1,0 +1,64 @@
+"""Colleagues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import asyncpg
+import msgspec
+
+from services.assignment.domain.staff import Colleague
+from shared.db.guard import all_saved
+
+_encode = msgspec.json.Encoder().encode
+_colleague = msgspec.json.Decoder(Colleague).decode
+
+_STAFF = "SELECT state FROM staff WHERE staff_id = ANY ($1::text[])"
+_LOCK = "SELECT state FROM staff WHERE staff_id = $1 FOR UPDATE"
+_PHONE_AGENTS = "SELECT state FROM staff WHERE role = 'phone_agent' AND active ORDER BY staff_id"
+_PAGE = """
+SELECT state FROM staff
+WHERE ($1::text IS NULL OR team = $1) AND ($2::text IS NULL OR role = $2) AND ($3::text IS NULL OR staff_id > $3)
+ORDER BY staff_id LIMIT $4
+"""
+_SAVE = """
+INSERT INTO staff (staff_id, version, role, team, active, state) VALUES ($1, $2, $3, $4, $5, $6::jsonb)
+ON CONFLICT (staff_id) DO UPDATE
+SET version = excluded.version, role = excluded.role, team = excluded.team, active = excluded.active,
+    state = excluded.state
+WHERE staff.version = excluded.version - 1
+RETURNING staff_id
+"""
+
+
+async def colleagues(connection: asyncpg.Connection, staff_ids: Iterable[str]) -> dict[str, Colleague]:
+    """Return what is known of these colleagues."""
+    found = [_colleague(row["state"]) for row in await connection.fetch(_STAFF, sorted(set(staff_ids)))]
+    return {each.staff_id: each for each in found}
+
+
+async def lock(connection: asyncpg.Connection, staff_id: str) -> Colleague | None:
+    """Lock and return a colleague."""
+    row = await connection.fetchrow(_LOCK, staff_id)
+    return _colleague(row["state"]) if row else None
+
+
+async def phone_agents(connection: asyncpg.Connection) -> list[Colleague]:
+    """Return every active phone collector."""
+    return [_colleague(row["state"]) for row in await connection.fetch(_PHONE_AGENTS)]
+
+
+async def page(
+    connection: asyncpg.Connection, team: str | None, role: str | None, after: str | None, fetch: int
+) -> list[Colleague]:
+    """Return a page of colleagues by id."""
+    return [_colleague(row["state"]) for row in await connection.fetch(_PAGE, team, role, after, fetch)]
+
+
+async def save(connection: asyncpg.Connection, colleague: Colleague) -> None:
+    """Write a colleague over the version before. Raises `StaleState`."""
+    state = _encode(colleague).decode()
+    saved = await connection.fetch(
+        _SAVE, colleague.staff_id, colleague.version, colleague.role, colleague.team, colleague.active, state
+    )
+    all_saved(sent=1, returned=len(saved))

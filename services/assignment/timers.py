@@ -1,0 +1,75 @@
+"""What happens by itself: cases age, set times lapse, promises end, and waiting cases find a collector."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import asyncpg
+
+from services.assignment.domain.lifecycle import catch_up
+from services.assignment.domain.policy import Policy
+from services.assignment.domain.staff import assign, back_at_work
+from services.assignment.recording import Work, record, roster_of
+from services.assignment.store import customers, staff
+from shared.bus.timers import Timer, in_unit_of_work
+from shared.bus.unit_of_work import UnitOfWork
+from shared.clock import Clock
+
+
+def case_timer(policy: Policy) -> Timer:
+    """Return the timer of everything that is due about a case."""
+
+    async def sweep(uow: UnitOfWork) -> int:
+        return await act_on_due(uow, policy)
+
+    return Timer("cases", in_unit_of_work(sweep), customers.next_due)
+
+
+def collector_timer(policy: Policy, clock: Clock) -> Timer:
+    """Return the timer that gives cases without a collector to one."""
+
+    async def sweep(uow: UnitOfWork) -> int:
+        return await find_collectors(uow, policy)
+
+    async def next_due(connection: asyncpg.Connection) -> datetime | None:
+        return await collector_due(connection, policy, clock.now())
+
+    return Timer("collectors", in_unit_of_work(sweep), next_due)
+
+
+async def act_on_due(uow: UnitOfWork, policy: Policy) -> int:
+    """Do what is due of some customers, decided under their rows' locks; return how many (L4)."""
+    works = [Work.on(held, uow, policy) for held in await customers.load_due(uow.connection, uow.now)]
+    for work in works:
+        work.turn.by_itself = True
+        catch_up(work.turn)
+        work.caused_by(None)
+    # Saved even when nothing was decided, since the due instant itself is what has to move on.
+    await record(uow, works, policy, touched=True)
+    return len(works)
+
+
+async def find_collectors(uow: UnitOfWork, policy: Policy) -> int:
+    """Give some cases that have no active collector to one; return how many found one."""
+    if not await customers.any_unassigned(uow.connection):
+        return 0
+    works = [Work.on(held, uow, policy) for held in await customers.load_unassigned(uow.connection)]
+    roster = await roster_of(uow)
+    found = 0
+    for work in works:
+        work.turn.by_itself = True
+        found += assign(work.turn, roster)
+        work.caused_by(None)
+    await record(uow, works, policy)
+    return found
+
+
+async def collector_due(connection: asyncpg.Connection, policy: Policy, now: datetime) -> datetime | None:
+    """Return when a waiting case can find a collector: now, or when the first is back from leave."""
+    if not await customers.any_unassigned(connection):
+        return None
+    today = policy.day_of(now)
+    days = [back_at_work(each, today) for each in await staff.phone_agents(connection)]
+    if not days:
+        return None
+    return now if min(days) == today else policy.midnight(min(days))
