@@ -1,5 +1,7 @@
 """What the local stack tells a person when it cannot go on."""
 
+from pathlib import Path
+
 
 class MissingPartError(Exception):
     """Something that the machine lacks.
@@ -11,6 +13,13 @@ class MissingPartError(Exception):
         super().__init__(f"{what}: {remedy}")
         self.what = what
         self.remedy = remedy
+
+
+class LostDataError(MissingPartError):
+    """One part's data are gone, and what the other parts hold would not fit new ones."""
+
+    def __init__(self, part: str, data: Path) -> None:
+        super().__init__(f"the data of {part} in {data} are gone", "start anew: `python -m deploy.local down --wipe`")
 
 
 class NotReadyError(Exception):

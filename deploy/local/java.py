@@ -2,11 +2,19 @@
 
 import contextlib
 import fcntl
+import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from jgo.config import GlobalSettings
+from jgo.constants import MAVEN_CENTRAL_URL
+from jgo.env import EnvironmentBuilder, LinkStrategy
+from jgo.maven import MavenContext
 
 from deploy.local.errors import MissingPartError
 from deploy.local.process import run_program
@@ -21,6 +29,8 @@ _LOGGING = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
+_PINNED = Path(__file__).with_name("kafka.jars")
+_ATTEMPTS = 2
 JAVA_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
 
 
@@ -81,21 +91,68 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def class_path(say: Callable[[str], None]) -> str:
-    """The jars, fetched at the first call of this user."""
-    import jgo  # noqa: PLC0415 - slow to import, and not wanted where nothing is started
+def class_path(cache: Path, say: Callable[[str], None]) -> str:
+    """The class path of the pinned jars, fetched at the first call of this user.
 
-    if not (jgo.config.GlobalSettings.load().cache_dir / "envs" / "org" / "apache" / "kafka").is_dir():
-        say(f"kafka: fetching Apache Kafka {KAFKA_VERSION} once for this user (58 MB)")
-    try:
-        environment = jgo.build(_ENDPOINT)
-    except (OSError, RuntimeError, ValueError) as error:  # requests' errors are OSErrors
-        raise MissingPartError(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched from Maven Central ({_first_line(error)})",
-            "connect to the network once, or copy ~/.cache/jgo and ~/.m2 from a machine that has run this",
-        ) from error
-    return os.pathsep.join(str(jar) for jar in environment.all_jars)
+    Raises:
+        MissingPartError: they cannot be fetched, or what came is not what is pinned.
+    """
+    folder, pinned = cache / f"kafka-{KAFKA_VERSION}", pinned_jars(_PINNED.read_text(encoding="utf-8"))
+    if not folder.exists():
+        say(f"kafka: fetching Apache Kafka {KAFKA_VERSION} once for this user (44 MB)")
+        _fetch(folder, pinned)
+    return os.pathsep.join(str(folder / name) for name in sorted(pinned))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def pinned_jars(text: str) -> dict[str, str]:
+    """File name to SHA-256 of each line of `kafka.jars`."""
+    lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    return {name: digest for digest, name in lines}
+
+
+def check_jars(folder: Path, pinned: Mapping[str, str]) -> None:
+    """Compare a folder of jars with what is pinned.
+
+    Raises:
+        ValueError: a jar is missing, superfluous, or has other content.
+    """
+    found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
+    if wrong := sorted(name for name in found.keys() | pinned.keys() if found.get(name) != pinned.get(name)):
+        raise ValueError(f"not the pinned jars: {', '.join(wrong)}")
+
+
+def _fetch(folder: Path, pinned: Mapping[str, str]) -> None:
+    """Fetch into a scratch folder, check, and only then give it its name: what is there is complete."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            try:
+                jars = _resolve(Path(scratch))
+                check_jars(jars, pinned)
+            except (OSError, RuntimeError, ValueError, SyntaxError) as error:  # HTTP, unresolved, unpinned, cut-off XML
+                if attempt == _ATTEMPTS:
+                    raise MissingPartError(
+                        f"Apache Kafka {KAFKA_VERSION} could not be fetched from Maven Central ({_in_short(error)})",
+                        f"connect to the network once, or copy {folder} from a machine that has it",
+                    ) from error
+            else:
+                jars.replace(folder)
+                return
+
+
+def _resolve(scratch: Path) -> Path:
+    """The jars of Kafka and all that it needs, resolved by jgo, in one folder.
+
+    Its own caches are not used: it takes a half-fetched file or folder of an interrupted run for whole.
+    """
+    repositories = {"central": MAVEN_CENTRAL_URL} | GlobalSettings.load().repositories
+    context = MavenContext(repo_cache=scratch / "repository", remote_repos=repositories)
+    builder = EnvironmentBuilder(context=context, cache_dir=scratch, link_strategy=LinkStrategy.HARD)
+    jars = scratch / "jars"
+    jars.mkdir()
+    for jar in builder.from_endpoint(_ENDPOINT).all_jars:
+        jar.replace(jars / jar.name)
+    return jars
+
+
+def _in_short(error: Exception) -> str:
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 120, placeholder=" …")

@@ -19,14 +19,15 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from deploy.local.errors import MissingPartError, NotReadyError
+from deploy.local.errors import LostDataError, MissingPartError, NotReadyError
 from deploy.local.java import JAVA_ENVIRONMENT, KAFKA_VERSION, Runtime, class_path, find_java, locked, user_cache
 from deploy.local.process import Process, die_with_parent, run_program
 from deploy.local.ready import HOST, tcp
-from deploy.local.state import choose_ports
+from deploy.local.state import StateDir, choose_ports
 
 _STARTED = b"Kafka Server started"
 _TRAINING_LIMIT = 120
+_FORMATTED = "meta.properties"
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -100,14 +101,17 @@ class Kafka:
             await client.close()
 
 
-async def prepare(state: Path, port: int, controller_port: int, say: Callable[[str], None]) -> Kafka:
-    """Find the runtime, write the configuration and format the log directory where there is none.
+async def prepare(state: StateDir, port: int, controller_port: int, say: Callable[[str], None]) -> Kafka:
+    """Find the runtime, write the configuration and format the log directory of a new state folder.
 
     Raises:
-        MissingPartError: the Java wheel is missing, the jars cannot be fetched, or Kafka does not run here.
+        MissingPartError: the Java wheel is missing, the jars cannot be fetched, Kafka does not run here, or its data
+            are gone.
     """
     runtime, archives = await asyncio.to_thread(_shared_by_user, say)
-    folder = state / "kafka"
+    folder = state.path / "kafka"
+    if not (state.is_new or (folder / "data" / _FORMATTED).exists()):
+        raise LostDataError("Kafka", folder / "data")
     properties = await asyncio.to_thread(_make_node, runtime, folder, port, controller_port)
     return Kafka(runtime, archives, properties, port)
 
@@ -116,7 +120,7 @@ def _shared_by_user(say: Callable[[str], None]) -> tuple[Runtime, str]:
     """Java, jars and archives, made where they are missing; one maker at a time."""
     java, cache = find_java(), user_cache()
     with locked(cache / "lock"):
-        runtime = Runtime(java, class_path(say))
+        runtime = Runtime(java, class_path(cache, say))
         identity = f"{java}\n{java.stat().st_mtime_ns}\n{runtime.class_path}"
         key = hashlib.sha256(identity.encode()).hexdigest()[:12]
         base, top = cache / f"java-{key}.jsa", cache / f"kafka-{KAFKA_VERSION}-{key}.jsa"
@@ -128,12 +132,12 @@ def _shared_by_user(say: Callable[[str], None]) -> tuple[Runtime, str]:
 
 def _make_node(runtime: Runtime, folder: Path, port: int, controller_port: int) -> Path:
     """Configuration and formatted log directory of a node; its properties file."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     properties, logs = folder / "server.properties", folder / "data"
     properties.write_text(
         _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, logs=logs), encoding="utf-8"
     )
-    if not (logs / "meta.properties").exists():
+    if not (logs / _FORMATTED).exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties))
         _run_java(runtime.command(*arguments), "could not format its log directory")
@@ -165,7 +169,7 @@ def _start_and_stop(command: tuple[str, ...]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=JAVA_ENVIRONMENT,
-        preexec_fn=die_with_parent(os.getpid(), signal.SIGKILL),
+        preexec_fn=die_with_parent(os.getpid(), signal.SIGKILL),  # noqa: PLW1509 - it only calls prctl and getppid
     ) as broker:
         if broker.stdout is None:
             raise RuntimeError("the broker's output is a pipe")

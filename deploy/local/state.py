@@ -37,6 +37,21 @@ class StateDir:
         return self.path / "logs"
 
     @property
+    def mail(self) -> Path:
+        """One .eml file a mail."""
+        return self.path / "mail"
+
+    @property
+    def sms(self) -> Path:
+        """The short messages."""
+        return self.path / "sms"
+
+    @property
+    def telemetry(self) -> Path:
+        """One file of spans a process."""
+        return self.path / "telemetry"
+
+    @property
     def ledger(self) -> Path:
         """The running children."""
         return self.path / "processes.json"
@@ -47,20 +62,34 @@ class StateDir:
         return self.path / "status.json"
 
     def make(self) -> None:
-        """Create the folder; everybody may pass through it, as PostgreSQL may run as another account.
+        """Create the folder; everybody may pass through it (PostgreSQL may run as another account), and see nothing.
 
         Raises:
             MissingPartError: the folder cannot be written.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self.path.chmod(0o755)
-            self.logs.mkdir(exist_ok=True)
+            self.path.chmod(0o711)
+            for folder in (self.logs, self.mail, self.sms, self.telemetry):
+                folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise MissingPartError(
                 f"the state folder {self.path} cannot be written ({error.strerror})",
                 "set ARREARS_LOCAL_DIR to a folder of your own",
             ) from error
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the data of the parts have never been complete here."""
+        return not self._complete.exists()
+
+    def completed(self) -> None:
+        """From now on the data of the parts belong together."""
+        self._complete.touch()
+
+    @property
+    def _complete(self) -> Path:
+        return self.path / "complete"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """The infrastructure as a whole; the services have their own tests."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import aiokafka
 import asyncpg
 import pytest
 
-from deploy.local.errors import AlreadyRunningError
+from deploy.local.errors import AlreadyRunningError, LostDataError
 from deploy.local.ledger import read_identities
 from deploy.local.parts import SERVICES
 from deploy.local.stack import ROOT, Stack, wipe
@@ -63,6 +64,14 @@ async def test_second_start_goes_on_with_kept_data_on_the_same_ports(state_dir: 
         assert stack.ports == ports
         assert await stack.create_database("toy") == url
         assert await _read(stack, url) == ("row", b"record")
+
+
+async def test_lost_data_of_one_part_are_not_made_anew_beside_those_of_the_other(state_dir: Path) -> None:
+    async with _infrastructure(state_dir):
+        pass
+    shutil.rmtree(state_dir / "kafka")
+    with pytest.raises(LostDataError, match=r"the data of Kafka in .* are gone: start anew"):
+        await _infrastructure(state_dir).__aenter__()
 
 
 async def test_killed_parts_come_back_with_what_was_written(state_dir: Path) -> None:
