@@ -105,11 +105,11 @@ def contacts(as_of: datetime = NOW - DAY, **changed: Any) -> CustomerContactsCha
     )
 
 
-def hazardous(hazard: str = "院内有犬") -> CustomerContactsChanged:
+def hazardous(hazard: str = "院内有犬", as_of: datetime = NOW - HOUR) -> CustomerContactsChanged:
     home = Address(
         address_id="home", kind="home", lines=("世纪大道 1 号",), district="浦东新区", city="上海", hazard=hazard
     )
-    return contacts(addresses=(home,))
+    return contacts(as_of, addresses=(home,))
 
 
 EVENINGS = (AtHome(weekdays=(0, 1, 2, 3, 4), since="18:00", until="21:00"),)
