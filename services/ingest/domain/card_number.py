@@ -10,8 +10,9 @@ from itertools import accumulate
 
 # Random identifiers may hold long runs of digits by chance.
 _UUID = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}(?![0-9a-fA-F])")
-_RUN = re.compile(r"[0-9](?:[ -]?[0-9]){12,}")
-_GROUP_BREAK = re.compile(r"[ -]")
+_DIGIT = re.compile(r"\d")
+_RUN = re.compile(r"[0-9](?:[\s-]?[0-9]){12,}", re.ASCII)
+_GROUP_BREAK = re.compile(r"[\s-]", re.ASCII)
 # No card scheme issues numbers beginning with 20YYMMDD; many systems build their identifiers so.
 _DATED = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -25,21 +26,26 @@ def holds_full_card_number(text: str) -> bool:
     Digits may be full-width or of another script, and parted by single spaces or hyphens. A valid 18-digit Chinese
     identity number (GB 11643) is not a card number, although one in ten passes the same check.
     """
-    plain = _UUID.sub("", _plain(text))
+    plain = text if text.isascii() else _plain(text)
+    if not _RUN.search(plain):
+        return False
     return any(
         _is_luhn(digits) and not _DATED.match(digits) and not _is_identity_number(digits)
-        for run in _RUN.finditer(plain)
+        for run in _RUN.finditer(_UUID.sub("", plain))
         for digits in _candidates(run.group())
     )
 
 
 def _plain(text: str) -> str:
-    return "".join(_plain_character(character) for character in unicodedata.normalize("NFKC", text))
+    normal = unicodedata.normalize("NFKC", text)
+    if len(_DIGIT.findall(normal)) < 13:
+        return ""
+    return "".join(_plain_character(character) for character in normal)
 
 
 def _plain_character(character: str) -> str:
     if character.isascii():
-        return " " if character.isspace() else character
+        return character
     if character.isdecimal():
         return str(unicodedata.decimal(character))
     match unicodedata.category(character):

@@ -169,12 +169,12 @@ def card_numbers(value: object, path: str) -> Iterator[FieldError]:
     match value:
         case str():
             if holds_full_card_number(value) and not (_PHONE_PATH.fullmatch(path) and _E164.fullmatch(value)):
-                yield words.FULL_CARD_NUMBER.at(path)
+                yield words.FULL_CARD_NUMBER.at(shown(path))
         case dict():
             for name, member in value.items():
                 if holds_full_card_number(name):
-                    yield words.FULL_CARD_NUMBER.at(f"{path}.{shown(name)}")
-                yield from card_numbers(member, f"{path}.{shown(name)}")
+                    yield words.FULL_CARD_NUMBER.at(shown(f"{path}.{name}"))
+                yield from card_numbers(member, f"{path}.{name}")
         case list():
             for index, item in enumerate(value):
                 yield from card_numbers(item, f"{path}[{index}]")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
@@ -49,22 +50,33 @@ def fits(data: object, model: type[msgspec.Struct]) -> msgspec.Struct | None:
         fact = msgspec.convert(data, model)
     except msgspec.ValidationError:
         return None
-    return None if next(unknown_fields(data, model, ""), None) else fact
+    return None if any(unknown_fields(data, model, "")) else fact
 
 
-def unknown_fields(value: object, annotation: object, path: str) -> Iterator[FieldError]:
+def unknown_fields(value: object, model: type[msgspec.Struct], path: str) -> Iterator[FieldError]:
     """Yield each field of `value` that the fact does not have, by its path."""
-    plain = _plain(annotation)
-    if get_origin(plain) is tuple and isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from unknown_fields(item, get_args(plain)[0], f"{path}[{index}]")
-    elif (model := _struct(plain)) and isinstance(value, dict):
-        known = {field.encode_name: field.type for field in msgspec.structs.fields(model)}
-        for name, item in value.items():
-            if name not in known:
-                yield words.UNKNOWN.at(f"{path}.{shown(name)}")
-            else:
-                yield from unknown_fields(item, known[name], f"{path}.{name}")
+    if not isinstance(value, dict):
+        return
+    known, nested = _names_of(model)
+    for name in value.keys() - known:
+        yield words.UNKNOWN.at(f"{path}.{shown(name)}")
+    for name, below in nested.items():
+        item = value.get(name)
+        if isinstance(item, list):
+            for index, one in enumerate(item):
+                yield from unknown_fields(one, below, f"{path}.{name}[{index}]")
+
+
+@cache
+def _names_of(model: type[msgspec.Struct]) -> tuple[frozenset[str], Mapping[str, type[msgspec.Struct]]]:
+    """Return the names of a struct's fields, and the structs of those that are lists of structs."""
+    fields = msgspec.structs.fields(model)
+    items = {field.encode_name: _struct(_item_of(_plain(field.type))) for field in fields}
+    return frozenset(items), {name: item for name, item in items.items() if item is not None}
+
+
+def _item_of(plain: object) -> object:
+    return _plain(get_args(plain)[0]) if get_origin(plain) is tuple else None
 
 
 def shape_faults(value: object, annotation: object, path: str) -> Iterator[FieldError]:
@@ -96,8 +108,8 @@ def sound_fields(data: dict[str, Any], model: type[msgspec.Struct]) -> dict[str,
 
 
 def shown(name: str) -> str:
-    """Return a field's name as it may be repeated to its sender: short, printable, without long numbers."""
-    safe = _LONG_NUMBER.sub("#", name[:64])
+    """Return a field's name or path as it may be repeated to its sender: short, printable, without long numbers."""
+    safe = _LONG_NUMBER.sub("#", name[:200])
     return safe if safe.isprintable() else "?"
 
 
