@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import httpx
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, Key, KeySet, RSAKey
+from joserfc.jwk import Key, KeySet
 
 from shared.errors import Retriable
 
@@ -132,4 +132,4 @@ def public_keys(jwks: object) -> dict[str, Key]:
     if not usable:
         raise ValueError("no usable key in the JWK set")
     keys = KeySet.import_key_set({"keys": usable}).keys
-    return {str(key.kid): key for key in keys if isinstance(key, ECKey | RSAKey)}
+    return {str(key.kid): key for key in keys}
