@@ -144,7 +144,7 @@ def down(state: StateDir, *, wipe_data: bool) -> int:
                 tell(f"arrears: ended {name}, left over from an earlier start")
     if wipe_data:
         wipe(state.path)
-        tell(f"arrears: removed {state.path}")
+        tell(f"arrears: removed all data in {state.path}")
     return 0
 
 

@@ -220,7 +220,9 @@ class Stack:
 
 
 def wipe(state_dir: Path) -> None:
-    """Remove a state folder with all data, and what of it lies outside.
+    """Remove all that a stack keeps in its state folder, and what of it lies outside.
+
+    Folders in it that are none of its own stay: they may be the state of other stacks, running ones even.
 
     Raises:
         AlreadyRunningError: a stack runs in it.
@@ -229,7 +231,7 @@ def wipe(state_dir: Path) -> None:
     if state.path.exists():
         with state.held():
             shutil.rmtree(postgres.outside(state.path), ignore_errors=True)
-            shutil.rmtree(state.path)
+            state.empty()
 
 
 def _database_secret(name: str) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from deploy.local.ready import HOST
 
 _PORTS = range(20_000, 30_000)
 """Below the range from which the kernel takes ports for outgoing connections (32768 upwards)."""
+_OWN_FOLDERS = ("kafka", "logs", "mail", "postgres", "postgres.new", "sms", "telemetry")
 _SMPP_PASSWORD_BYTES = 6
 """Becomes 8 characters, the most that SMPP 3.4 has room for."""
 
@@ -90,6 +92,15 @@ class StateDir:
     @property
     def _complete(self) -> Path:
         return self.path / "complete"
+
+    def empty(self) -> None:
+        """Remove what stacks keep here, and the folder when nothing else is left in it."""
+        for name in _OWN_FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for file in [entry for entry in self.path.iterdir() if not entry.is_dir()]:
+            file.unlink()
+        with contextlib.suppress(OSError):  # not empty
+            self.path.rmdir()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

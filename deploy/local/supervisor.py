@@ -17,7 +17,9 @@ from deploy.local.errors import NotReadyError, StartFailedError
 from deploy.local.ledger import Ledger
 from deploy.local.process import Process, signal_group, spawn, terminate
 
-_POLL = 0.05
+_FIRST_POLL, _LAST_POLL = 0.03, 0.25
+"""Seconds between two askings of a readiness check; each wait is half as long again, so that a busy service is left
+alone."""
 _CHECK_LIMIT = 10.0
 """Seconds that one asking of a readiness check may take."""
 _LAST_LINES = 15
@@ -233,12 +235,14 @@ class Supervisor:
         if spec.ready is None:
             return True
         deadline = time.monotonic() + spec.ready_within
+        pause = _FIRST_POLL
         while process.returncode is None and time.monotonic() < deadline:
             with contextlib.suppress(NotReadyError, OSError, TimeoutError):
                 async with asyncio.timeout(_CHECK_LIMIT):
                     await spec.ready()
                 return process.returncode is None
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(pause)
+            pause = min(_LAST_POLL, pause * 1.5)
         return False
 
     def _given_up(self, unit: _Unit, reason: str) -> StartFailedError:

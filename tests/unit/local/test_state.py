@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.errors import AlreadyRunningError, MissingPartError
+from deploy.local.stack import wipe
 from deploy.local.state import StateDir, choose_ports, is_free
 
 
@@ -49,6 +50,27 @@ def test_held_folder_lets_no_second_in_and_is_free_afterwards(tmp_path: Path) ->
         with pytest.raises(AlreadyRunningError), state.held():
             raise AssertionError("let in")
     assert not state.is_held()
+
+
+def test_wiped_folder_keeps_what_is_none_of_its_own(tmp_path: Path) -> None:
+    """The tests' stack keeps its state in a folder inside."""
+    state = StateDir(tmp_path / "state")
+    state.make()
+    state.secrets(("postgres",))
+    nested = StateDir(state.path / "tests")
+    nested.make()
+    wipe(state.path)
+    assert [entry.name for entry in state.path.iterdir()] == ["tests"]
+    wipe(nested.path)
+    assert not nested.path.exists()
+
+
+def test_running_folder_is_not_wiped(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.make()
+    with state.held(), pytest.raises(AlreadyRunningError):
+        wipe(tmp_path)
+    assert state.logs.exists()
 
 
 def test_folder_that_cannot_be_made_is_told_with_the_remedy(tmp_path: Path) -> None:
