@@ -1,0 +1,166 @@
+"""The command: reads its options, starts the stack, plays the story, reckons, stops."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.demo import tables
+from deploy.demo.client import Away, Caller, Client, Refusal
+from deploy.demo.clocking import NotAtRest, Stepper
+from deploy.demo.director import Director
+from deploy.demo.generator import everybody
+from deploy.demo.invariants import Verdict, judge
+from deploy.demo.killing import Killer, moments
+from deploy.demo.observing import final_counts
+from deploy.demo.story import PACKAGED, StoryError, load
+from deploy.demo.telling import Teller, console
+from deploy.local.errors import AlreadyRunningError, MissingPartError, StartFailedError
+from deploy.local.parts import SERVICES
+from deploy.local.stack import ROOT, Stack, wipe
+from deploy.local.state import default_state_dir
+from shared.clock import step
+
+_INTERRUPTED = 130
+_HTTP_SECONDS = 15.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the demo; its exit code: 0 when every invariant holds, 1 when not or when it could not run."""
+    options = _parser().parse_args(arguments)
+    try:
+        return asyncio.run(_until_interrupted(options))
+    except (AlreadyRunningError, MissingPartError, StartFailedError, StoryError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+    except (Away, NotAtRest, Refusal) as error:
+        print(f"demo: stopped: {error}", file=sys.stderr)
+        print(f"demo: the logs are in {_state() / 'logs'}", file=sys.stderr)
+    return 1
+
+
+async def _until_interrupted(options: argparse.Namespace) -> int:
+    playing = asyncio.ensure_future(play(options))
+    interrupted = asyncio.Event()
+
+    def on_signal() -> None:
+        if interrupted.is_set():
+            os._exit(_INTERRUPTED)  # asked twice: leave at once, the kernel ends the children
+        interrupted.set()
+        playing.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        return await playing
+    except asyncio.CancelledError:
+        if not interrupted.is_set():
+            raise
+        print("demo: interrupted, everything is stopped", file=sys.stderr)
+        return _INTERRUPTED
+
+
+async def play(options: argparse.Namespace) -> int:
+    """Play the whole story on a stack of its own; the exit code."""
+    begun = time.monotonic()
+    story = load(options.story)
+    seed = story.seed if options.seed is None else options.seed
+    state = _state()
+    wipe(state)
+    state.mkdir(parents=True)
+    clock_file = state / "clock"
+    first = story.opening
+    step(clock_file, first)
+    teller = Teller(console(), story.zone_info)
+    teller.headline(story.title)
+    teller.aside(f"PostgreSQL, Kafka, mail catcher, SMS centre and {len(SERVICES)} services start … (seed {seed})")
+    async with Stack(state, clock_file=clock_file, say=teller.aside) as stack, _http() as http:
+        teller.aside(f"all ready after {time.monotonic() - begun:.0f} s")
+
+        async def token_of(who: Caller) -> str:
+            return await stack.token(who.subject, who.role, team=who.team)
+
+        client = Client(http, stack.urls, token_of)
+        stepper = Stepper(clock_file, first, SERVICES)
+        killer = Killer(stack.kill, _victims(options.kill, seed), seed)
+        director = Director(story, everybody(story, seed), client, stepper, teller, killer, state / "telemetry")
+        try:
+            await director.run()
+            verdicts, counts = await _reckon(director)
+        finally:
+            await killer.stop()
+        _tell_end(teller, director, killer, client, verdicts, counts)
+    if options.counts is not None:
+        options.counts.write_text(json.dumps(counts, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    teller.aside(f"{time.monotonic() - begun:.0f} s in all, {stepper.steps} steps of the clock")
+    return _verdict(verdicts)
+
+
+async def _reckon(director: Director) -> tuple[list[Verdict], dict[str, Any]]:
+    cases = await director.observer.everything_of_cases()
+    card_system = director.card_system
+    seen = await director.observer.see(
+        director.stepper.now, card_system.taken, card_system.silences, director.rests, cases
+    )
+    return judge(seen), final_counts(seen, cases)
+
+
+def _tell_end(
+    teller: Teller,
+    director: Director,
+    killer: Killer,
+    client: Client,
+    verdicts: Sequence[Verdict],
+    counts: dict[str, Any],
+) -> None:
+    teller.headline("结算 The reckoning")
+    teller.show(tables.stories(director.people))
+    teller.show(tables.final_counts(counts))
+    teller.show(tables.verdicts(verdicts))
+    if killer.killed:
+        teller.aside(f"killed on the way: {', '.join(killer.killed)}; {client.retries} calls had to be repeated")
+
+
+def _verdict(verdicts: Sequence[Verdict]) -> int:
+    failed = [verdict for verdict in verdicts if not verdict.holds]
+    for verdict in failed:
+        for fault in verdict.faults:
+            print(f"demo: {verdict.name}: {fault}", file=sys.stderr)
+    print("demo: failed" if failed else "demo: ok", flush=True)
+    return 1 if failed else 0
+
+
+def _victims(kill: str | None, seed: int) -> dict[int, str]:
+    if kill is None:
+        return {}
+    return moments(SERVICES if kill == "each" else (kill,), seed)
+
+
+def _state() -> Path:
+    return default_state_dir(ROOT) / "demo"
+
+
+def _http() -> httpx.AsyncClient:
+    # A proxy of the environment must not stand between the demo and its own machine.
+    return httpx.AsyncClient(timeout=_HTTP_SECONDS, trust_env=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
+    parser.add_argument("--seed", type=int, help="other names and amounts for the twenty, other moments for the kills")
+    parser.add_argument(
+        "--kill", choices=[*SERVICES, "each"], help="SIGKILL this service, or each in turn, at a random moment"
+    )
+    parser.add_argument("--counts", type=Path, help="write the final counts as one JSON line to this file")
+    parser.add_argument("--story", type=Path, default=PACKAGED, help="another story file")
+    return parser

@@ -1,0 +1,178 @@
+"""The phone collectors: they take what the worklist gives them, call, log in four fields, and file the daily list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from deploy.demo.card_system import CardSystem, money
+from deploy.demo.client import Caller, Client
+from deploy.demo.story import Call, CallAnswer, Customer, Member, Story
+
+Entry = Mapping[str, Any]
+
+LOGGED: Final[Mapping[CallAnswer, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "no_answer": ("NOAS", "UNK", "NONE"),
+        "busy": ("BUSY", "UNK", "NONE"),
+        "void_number": ("VOID", "UNK", "NONE"),
+        "third_party": ("CONN", "UNREL", "RELAY"),
+        "relative": ("CONN", "REL", "RELAY"),
+        "promise": ("CONN", "SELF", "PTP"),
+        "informed": ("CONN", "SELF", "INFO"),
+        "callback": ("CONN", "SELF", "CALLBK"),
+        "refuses": ("CONN", "SELF", "REFUSE"),
+        "hardship": ("CONN", "SELF", "HARD"),
+        "complains": ("CONN", "SELF", "COMP"),
+    }
+)
+"""What a collector logs of each way in which a telephone answers: line, party, outcome."""
+
+_SPOKEN: Final[Mapping[CallAnswer, str]] = MappingProxyType(
+    {
+        "no_answer": "nobody answers",
+        "busy": "the line is busy",
+        "void_number": "the number does not exist",
+        "third_party": "a stranger answers, is told nothing, and is asked to pass a message",
+        "relative": "a relative answers and will pass the message on",
+        "promise": "promises to pay",
+        "informed": "has the amount and the ways to pay explained",
+        "callback": "asks to be called again tomorrow",
+        "refuses": "will not pay",
+        "hardship": "cannot pay and asks for help; pressure stops",
+        "complains": "complains; pressure stops",
+    }
+)
+_NOTES: Final[Mapping[CallAnswer, str]] = MappingProxyType({"complains": "客户投诉催收方式，要求书面答复"})
+_PAYDAY = time(10, 0)
+
+
+@dataclass
+class PhoneDesk:
+    """The collectors of the phone side. `later(at, name, customer, amount)` is told of payments that were promised."""
+
+    client: Client
+    story: Story
+    people: Mapping[str, Customer]
+    card_system: CardSystem
+    now: Callable[[], datetime]
+    later: Callable[[datetime, str, Customer, int], None]
+    calls: dict[str, int] = field(default_factory=dict)
+    first_worklist: dict[str, list[Entry]] = field(default_factory=dict)
+    _resting: set[str] = field(default_factory=set)
+
+    def begin_session(self) -> None:
+        """Everybody sits down at the desk."""
+        self._resting.clear()
+
+    async def worklist(self, member: Member) -> list[Entry]:
+        """What one collector has before him, in the order in which it will come."""
+        return await self.client.pages(Caller.of(member), "assignment", "/v1/worklist?limit=100")
+
+    async def round(self) -> tuple[list[str], bool]:
+        """Each collector works one case; what to tell, and whether anybody had one."""
+        agents = [member for member in self.story.of_role("phone_agent") if member.staff_id not in self._resting]
+        told = await asyncio.gather(*(self._work_one(member) for member in agents))
+        return [line for line in told if line], any(told)
+
+    async def file_lists(self) -> tuple[list[str], list[Entry]]:
+        """Each collector compiles the list of own cases that need a visit and files it; what was filed."""
+        filed = await asyncio.gather(*(self._file_list(member) for member in self.story.of_role("phone_agent")))
+        return [line for lines, _ in filed for line in lines], [row for _, rows in filed for row in rows]
+
+    async def _work_one(self, member: Member) -> str | None:
+        who = Caller.of(member)
+        given = (await self.client.post(who, "assignment", "/v1/worklist/next"))["case"]
+        if given is None:
+            self._resting.add(member.staff_id)
+            return None
+        case_id, customer = given["case_id"], self.people[given["customer_id"]]
+        allowed = await self.client.get(who, "assignment", f"/v1/cases/{case_id}/may-call")
+        if allowed["decision"] != "allowed":
+            self._resting.add(member.staff_id)
+            body = {"case_id": case_id, "reason": allowed["reason"]["zh"]}
+            await self.client.post(who, "assignment", "/v1/worklist/release", body)
+            return f"不得拨打 {member.name} may not call {customer.label}: {allowed['reason']['en']}"
+        await self.client.get(who, "assignment", f"/v1/cases/{case_id}/contact-details")
+        return await self._call(member, case_id, customer, given)
+
+    async def _call(self, member: Member, case_id: str, customer: Customer, given: Entry) -> str:
+        number = self.calls.get(customer.customer_id, 0)
+        answer = customer.call(number)
+        if answer.kind == "promise" and given["promise"] is not None:
+            answer = Call(kind="informed")  # one promise at a time: the open one is talked about
+        line, party, outcome = LOGGED[answer.kind]
+        body: dict[str, Any] = {"channel": "CALL", "line": line, "party": party, "outcome": outcome}
+        if answer.kind in _NOTES:
+            body["note"] = _NOTES[answer.kind]
+        if answer.kind == "promise":
+            body["promise"] = self._promise(customer, answer, given)
+        await self.client.post(Caller.of(member), "assignment", f"/v1/cases/{case_id}/contacts", body)
+        self.calls[customer.customer_id] = number + 1
+        promised = f" {money(body['promise']['amount'])} by {body['promise']['pay_by']}" if "promise" in body else ""
+        return f"电催 {member.name} → [b]{customer.label}[/b]: {_SPOKEN[answer.kind]}{promised}"
+
+    def _promise(self, customer: Customer, answer: Call, given: Entry) -> dict[str, Any]:
+        (owed,) = (amount["minor"] for amount in given["owed"])
+        amount = max(1, round(owed * answer.share))
+        pay_by = self.now().astimezone(self.story.zone_info).date() + timedelta(days=answer.days)
+        if answer.keeps:
+            at = datetime.combine(pay_by, _PAYDAY, self.story.zone_info)
+            self.later(at, f"promise of {customer.customer_id}", customer, amount)
+        return {"currency": given["owed"][0]["currency"], "amount": amount, "pay_by": pay_by.isoformat()}
+
+    async def _file_list(self, member: Member) -> tuple[list[str], list[Entry]]:
+        who = Caller.of(member)
+        items = await self.worklist(member)
+        cases = await asyncio.gather(
+            *(self.client.get(who, "assignment", f"/v1/cases/{item['case_id']}") for item in items)
+        )
+        chosen = [case for case in cases if needs_a_visit(case)]
+        if not chosen:
+            return [], []
+        rows = [
+            {
+                "case_id": case["case_id"],
+                "field_agent_id": self._field_agent(self.people[case["customer_id"]]).staff_id,
+                "reason": why_a_visit(case),
+            }
+            for case in chosen
+        ]
+        answer = await self.client.post(who, "assignment", "/v1/field-lists", {"hand_overs": rows})
+        return self._filed(member, answer, chosen, rows)
+
+    def _filed(
+        self, member: Member, answer: Entry, cases: Sequence[Entry], rows: Sequence[Mapping[str, str]]
+    ) -> tuple[list[str], list[Entry]]:
+        told: list[str] = []
+        filed: list[Entry] = []
+        for item, case, row in zip(answer["items"], cases, rows, strict=True):
+            customer = self.people[case["customer_id"]]
+            if item["outcome"] == "handed_over":
+                filed.append({**case, **row, "phone_agent": member.name})
+            else:
+                told.append(f"未移交 {customer.label}: {item['problem'].get('detail', item['problem'])}")
+        told.insert(0, f"外访清单 {member.name} files the day's list with the supervisor: {len(filed)} cases")
+        return told, filed
+
+    def _field_agent(self, customer: Customer) -> Member:
+        return next(member for member in self.story.of_role("field_agent") if customer.district in member.areas)
+
+
+def needs_a_visit(case: Entry) -> bool:
+    """Whether a collector puts the case on the daily list: the plan says visit, or the telephone leads nowhere."""
+    if case["promise"] is not None or case["hand_over"] is not None or case["stops"] or case["queue"] is None:
+        return False
+    in_vain = case["tries"] >= 2 and case["heard_at"] is None
+    return bool(case["queue"] == "field" or case["broken_promises"] > 0 or in_vain)
+
+
+def why_a_visit(case: Entry) -> str:
+    """The collector's reason, in Chinese, as it goes into the list."""
+    if case["broken_promises"] > 0:
+        return "承诺未履行，需上门核实"
+    return "电话多次无人接听，需上门核实" if case["heard_at"] is None else "电话沟通无果，需上门面谈"

@@ -1,0 +1,68 @@
+"""How the field collectors fit their visits into the days: one by one, when the customers are at home. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+LENGTH = timedelta(minutes=45)
+_FIRST, _LAST = time(9, 0), time(20, 30)
+_ALL_WEEK = tuple(range(7))
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A visit's place in the plan. `outside`: why it lies outside the customer's hours at home; none: it does not."""
+
+    visit_id: str
+    starts_at: datetime
+    outside: str | None = None
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the collectors leave."""
+        return self.starts_at + LENGTH
+
+
+def fit(
+    visits: Sequence[Mapping[str, Any]], now: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
+) -> list[Slot]:
+    """Return a slot for each visit, the most urgent first; no two overlap each other or those that are taken.
+
+    A visit for which the customer's hours leave no room on any of `days` is put outside of them, with the reason.
+    """
+    slots: list[Slot] = []
+    for visit in sorted(visits, key=lambda visit: (visit["due_at"], visit["customer_id"])):
+        slots.append(_first_free(visit, now, days, [*taken, *slots], zone))
+    return slots
+
+
+def _first_free(
+    visit: Mapping[str, Any], now: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
+) -> Slot:
+    customer = visit["customer"] or {}
+    windows = customer.get("at_home") or [
+        {"weekdays": _ALL_WEEK, "since": f"{_FIRST:%H:%M}", "until": f"{_LAST:%H:%M}"}
+    ]
+    anytime = [{"weekdays": _ALL_WEEK, "since": f"{_FIRST:%H:%M}", "until": f"{_LAST:%H:%M}"}]
+    # Only hours of the same days that remain before the deadline are better than hours at which nobody is at home.
+    for hours, outside in ((windows, None), (anytime, "按客户时间无空档，另行安排")):
+        for start in _starts(hours, days, zone):
+            if start > now and all(start >= other.ends_at or start + LENGTH <= other.starts_at for other in taken):
+                return Slot(visit["visit_id"], start, outside)
+    raise ValueError(f"the days {days} have no room for visit {visit['visit_id']}")
+
+
+def _starts(windows: Sequence[Mapping[str, Any]], days: Sequence[date], zone: ZoneInfo) -> Iterator[datetime]:
+    for day in days:
+        for window in windows:
+            if day.weekday() not in window["weekdays"]:
+                continue
+            start = datetime.combine(day, time.fromisoformat(window["since"]), zone)
+            last = datetime.combine(day, min(time.fromisoformat(window["until"]), _LAST), zone)
+            while start < last:
+                yield start
+                start += LENGTH

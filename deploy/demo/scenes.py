@@ -1,0 +1,131 @@
+"""What the demo shows between the lines: tables, messages, a trace, and what the system itself did with the cases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.demo import tables, trace_tree
+from deploy.demo.agenda import Script
+from deploy.demo.field_team import FieldTeam
+from deploy.demo.observing import Observer
+from deploy.demo.phone_desk import PhoneDesk
+from deploy.demo.story import Customer, Story, When
+from deploy.demo.telling import Teller
+from shared.telemetry.span_files import read_span_files
+
+Row = Mapping[str, Any]
+
+_HERO, _LATE, _BROKEN = 0, 5, 3
+"""Places in the story of who pays after the first SMS, who is visited late, and who breaks a promise."""
+
+
+class Scenes:
+    """Knows what to show when. `filed`: what the phone collectors filed, and when."""
+
+    def __init__(
+        self,
+        story: Story,
+        people: Mapping[str, Customer],
+        observer: Observer,
+        phone: PhoneDesk,
+        field: FieldTeam,
+        teller: Teller,
+        now: Callable[[], datetime],
+        telemetry: Path,
+    ) -> None:
+        self._story = story
+        self._people = people
+        self._named = [customer for customer in people.values() if customer.story is not None]
+        self._observer = observer
+        self._phone = phone
+        self._field = field
+        self._teller = teller
+        self._now = now
+        self._telemetry = telemetry
+        self._team = {member.staff_id: member for member in story.staff}
+        self._cases: dict[str, list[str]] = {}
+        self.filed: list[tuple[datetime, Row]] = []
+        self.trace: tuple[trace_tree.Node, ...] = ()
+
+    def program(self, trace_id: str) -> Iterator[tuple[datetime, str, Script]]:
+        """When each scene is shown."""
+        acts: Final = (
+            (1, time(8, 50), "portfolio", self._portfolio),
+            (1, time(8, 52), "messages", self._messages),
+            (1, time(8, 54), "trace", lambda: self._trace(trace_id)),
+            (2, time(9, 20), "worklist", self._worklists),
+            (2, time(18, 10), "filings", self._filings),
+            (4, time(9, 20), "broken", self._broken),
+            (5, time(23, 35), "last evening", self._last_evening),
+        )
+        for day, at, name, scene in acts:
+            yield self._story.instant(When(day=day, at=at)), name, scene
+
+    async def chapter(self) -> list[str]:
+        """Tell what the system did with the ten named cases since the last chapter."""
+        rows = await asyncio.gather(*(self._entries(customer) for customer in self._named))
+        self._teller.entries(row for each in rows for row in each)
+        return []
+
+    async def _entries(self, customer: Customer) -> list[tuple[Customer, str, Row]]:
+        cases = await self._observer.cases_of(customer)
+        lines = await asyncio.gather(*(self._observer.timeline(case["case_id"]) for case in cases))
+        pairs = zip(cases, lines, strict=True)
+        return [(customer, case["case_id"], entry) for case, entries in pairs for entry in entries]
+
+    async def _portfolio(self) -> list[str]:
+        await self.chapter()
+        newest: dict[str, Row] = {}
+        for grade in await self._observer.grades():
+            newest.setdefault(grade["account_id"], grade)
+        self._teller.show(tables.portfolio(list(newest.values()), self._people))
+        self._teller.show(tables.grades_by_bucket(list(newest.values())))
+        return []
+
+    async def _messages(self) -> list[str]:
+        hero = self._named[_HERO]
+        self._teller.show(tables.notices(await self._observer.notices()))
+        texts, mails = await asyncio.gather(self._observer.messages("sms"), self._observer.messages("mail"))
+        text = next(each for each in texts if each["to"].lstrip("+") == hero.phone.lstrip("+"))
+        mail = next(each for each in mails if hero.email in each["to"])
+        self._teller.message(f"短信 SMS to {hero.label}, as the SMS centre got it", text["text"])
+        self._teller.message(f"邮件 {mail['subject']}, as the mail catcher got it", mail["text"])
+        return []
+
+    async def _trace(self, trace_id: str) -> list[str]:
+        self.trace = trace_tree.forest(read_span_files(self._telemetry), trace_id)
+        title = f"追踪 One trace, from the report of {self._named[_HERO].label} to the SMS ({trace_id})"
+        self._teller.show(trace_tree.draw(self.trace, title))
+        return []
+
+    async def _worklists(self) -> list[str]:
+        member = self._story.of_role("phone_agent")[0]
+        self._teller.show(tables.worklist(await self._phone.worklist(member), member, self._people))
+        return []
+
+    async def _filings(self) -> list[str]:
+        today = self._now().date()
+        rows = [row for at, row in self.filed if at.date() == today]
+        day = f"{self._now():%a %Y-%m-%d}"
+        self._teller.show(tables.field_list(rows, self._people, self._team, day))
+        self._teller.show(tables.visit_plan(self._field.plan, self._people, self._story.zone_info))
+        return []
+
+    async def _broken(self) -> list[str]:
+        (case,) = await self._observer.cases_of(self._named[_BROKEN])
+        member = self._team[case["collector"]]
+        self._teller.show(tables.worklist(await self._phone.worklist(member), member, self._people))
+        return []
+
+    async def _last_evening(self) -> list[str]:
+        zone = self._story.zone_info
+        self._teller.show(tables.reports(await self._observer.reports(), self._people, self._team, zone))
+        self._teller.show(tables.notices([*await self._observer.notices(), *await self._observer.staff_notices()]))
+        late = self._named[_LATE]
+        (case,) = await self._observer.cases_of(late)
+        self._teller.show(tables.timeline(await self._observer.timeline(case["case_id"]), late, zone))
+        return []

@@ -1,0 +1,84 @@
+"""How the demo speaks: short lines as the days pass, tables, messages. Readable at 100 columns, and in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.panel import Panel
+
+from deploy.demo.story import Customer
+
+Row = Mapping[str, Any]
+_WIDTH = 100
+
+_SYSTEM_TELLS = frozenset(
+    {
+        "case_opened", "step_renewed", "plan_ended", "opted_out", "payment_reversed", "stop_set", "stop_lifted",
+        "promise_kept", "promise_broken", "recalled", "case_closed", "case_graded",
+    }
+)  # fmt: skip
+"""What a case's timeline says that nobody of the script has said already."""
+_VISIT_ENDS = frozenset({"breached", "withdrawn"})
+
+
+def console() -> Console:
+    """The terminal at its own width, at most 100 columns; anything else at 100."""
+    width = Console().width if Console().is_terminal else _WIDTH
+    return Console(width=min(width, _WIDTH), highlight=False, emoji=False)
+
+
+class Teller:
+    """Tells the story."""
+
+    def __init__(self, out: Console, zone: ZoneInfo) -> None:
+        self._out = out
+        self._zone = zone
+        self._day: date | None = None
+        self._told: set[tuple[str, int]] = set()
+
+    def headline(self, text: str) -> None:
+        """A line across the page."""
+        self._out.rule(f"[bold]{text}", align="left", characters="─")
+
+    def line(self, at: datetime, text: str) -> None:
+        """What happened at an instant of the story; the day is said when it changes."""
+        local = at.astimezone(self._zone)
+        if local.date() != self._day:
+            self._day = local.date()
+            self._out.print()
+            self.headline(f"{local:%A %Y-%m-%d}")
+        self._out.print(f"[dim]{local:%H:%M}[/dim]  {text}")
+
+    def lines(self, at: datetime, texts: Iterable[str]) -> None:
+        """Several of them."""
+        for text in texts:
+            self.line(at, text)
+
+    def aside(self, text: str) -> None:
+        """What is said about the demo itself, not in it."""
+        self._out.print(f"[dim]{text}[/dim]")
+
+    def show(self, what: RenderableType) -> None:
+        """A table or a tree."""
+        self._out.print()
+        self._out.print(what)
+        self._out.print()
+
+    def entries(self, rows: Iterable[tuple[Customer, str, Row]]) -> None:
+        """What the system itself did with cases since they were last told: (customer, case, timeline entry)."""
+        for customer, case_id, entry in sorted(rows, key=lambda row: (row[2]["at"], row[0].customer_id, row[2]["seq"])):
+            if (case_id, entry["seq"]) in self._told:
+                continue
+            self._told.add((case_id, entry["seq"]))
+            if entry["kind"] in _SYSTEM_TELLS or entry["data"].get("state") in _VISIT_ENDS:
+                words = f"{escape(entry['zh'])} [dim]{escape(entry['en'])}[/dim]"
+                self.line(datetime.fromisoformat(entry["at"]), f"[dim]·[/dim] {customer.label}: {words}")
+
+    def message(self, title: str, text: str) -> None:
+        """A message as the customer reads it."""
+        self.show(Panel(escape(text.strip()), title=title, title_align="left", width=min(_WIDTH, self._out.width)))
