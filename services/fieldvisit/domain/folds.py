@@ -96,10 +96,10 @@ def fold_contacts(customer: Customer, fact: CustomerContactsChanged) -> Customer
 
 
 def fold_opened(customer: Customer, fact: CaseOpened) -> Customer:
-    """Keep with which accounts a case began, while it is open."""
+    """Keep with which accounts a case began and which due dates they had missed, while it is open."""
     if fact.case_id in customer.closings:
         return customer
-    accounts = tuple(sorted({account.account_id for account in fact.accounts}))
+    accounts = _sorted({account.account_id: account.due_date for account in fact.accounts})
     return structs.replace(customer, accounts_of=_sorted({**customer.accounts_of, fact.case_id: accounts}))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -127,15 +127,15 @@ class Closing(Struct, frozen=True):
 class Customer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that the facts say of one customer, and the customer's visits by hand-over.
 
-    Everything but `visits` is the same for any order and any repetition of the facts. `accounts_of` holds the accounts
-    with which each open case began; it is dropped when the case closes.
+    Everything but `visits` is the same for any order and any repetition of the facts. `accounts_of` holds, for each
+    open case, the accounts with which it began and the due date that each had missed; a closed case needs them no more.
     """
 
     customer_id: str
     ledgers: dict[str, AccountLedger] = {}
     stops: Stops = Stops()
     reach: Reach | None = None
-    accounts_of: dict[str, tuple[str, ...]] = {}
+    accounts_of: dict[str, dict[str, date]] = {}
     closings: dict[str, Closing] = {}
     recalls: tuple[Recall, ...] = ()
     visits: dict[str, Visit] = {}

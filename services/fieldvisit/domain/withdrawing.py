@@ -7,7 +7,7 @@ reason. A withdrawal is final; what is owed again later (a payment reversed, a s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final
 
@@ -16,7 +16,7 @@ from msgspec import structs
 from services.fieldvisit.domain.model import Customer, Visit, Withdrawal
 from shared.events.kinds import Reason, StopKind
 from shared.events.visits import VisitWithdrawn, WithdrawnReason
-from shared.rules.paid import is_paid
+from shared.rules.paid import AccountLedger, is_paid
 from shared.rules.stops import active
 
 _STOPPED: Final = MappingProxyType[StopKind, tuple[str, str]](
@@ -71,15 +71,21 @@ def stopped(customer: Customer, visit: Visit) -> Ground | None:
 
 
 def paid(customer: Customer, visit: Visit) -> Ground | None:
-    """Every account with a snapshot is paid, and there is one for each account with which the case began.
+    """Every account with a snapshot is paid, and there is a snapshot of this episode for each account of the case.
 
-    An account whose snapshot has not come is unknown, not paid: topics are read at different speeds.
+    An account of which none has come is unknown, not paid: topics are read at different speeds, and what an earlier
+    episode ended with says nothing of this one.
     """
-    reported = {key for key, ledger in customer.ledgers.items() if ledger.snapshot is not None}
-    expected = set(customer.accounts_of.get(visit.case_id, ()))
-    if not reported or not expected <= reported:
+    reported = [ledger for ledger in customer.ledgers.values() if ledger.snapshot is not None]
+    missed = customer.accounts_of.get(visit.case_id, {})
+    if not reported or not all(_reported_since(customer.ledgers.get(key), due) for key, due in missed.items()):
         return None
-    return ("paid", _PAID) if all(is_paid(customer.ledgers[key]) for key in reported) else None
+    return ("paid", _PAID) if all(map(is_paid, reported)) else None
+
+
+def _reported_since(ledger: AccountLedger | None, missed: date) -> bool:
+    """Tell whether there is a snapshot that can know of the missed due date; in no zone is it of an earlier UTC day."""
+    return ledger is not None and ledger.snapshot is not None and ledger.snapshot.as_of.date() >= missed
 
 
 def recalled(customer: Customer, visit: Visit) -> Ground | None:

@@ -173,6 +173,17 @@ def test_an_account_of_the_case_without_a_snapshot_is_unknown_and_not_paid() -> 
     assert told == ()
 
 
+def test_how_an_earlier_episode_ended_says_nothing_of_this_one() -> None:
+    """The last month's debt was paid; that this month's is overdue has not been read yet, the case of it has."""
+    last_month = [overdue(as_of=NOW - timedelta(days=40)), payment(at=NOW - timedelta(days=39))]
+    customer, told = settle(known(*last_month, opened("A1"), handed_over()), NOW)
+    assert told == ()
+    customer, told = settle(known(overdue(), customer=customer), NOW)
+    assert told == ()
+    _, told = settle(known(payment(payment_id="P9"), customer=customer), NOW)
+    assert [fact.reason for fact in told] == ["paid"]
+
+
 def test_a_withdrawal_is_final_and_told_once() -> None:
     customer, _ = settle(in_the_field(payment()), NOW)
     again, told = settle(known(REVERSED, customer=customer), NOW + HOUR)
