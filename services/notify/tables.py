@@ -24,15 +24,15 @@ def _text(*, key: bool = False, null: bool = False) -> Any:  # noqa: ANN401 - wh
     return Field(sa_column=Column(Text, primary_key=key, nullable=null))
 
 
-def _instant(*, null: bool = False) -> Any:  # noqa: ANN401
+def _instant(*, null: bool = False) -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(DateTime(timezone=True), nullable=null))
 
 
-def _json(*, null: bool = False) -> Any:  # noqa: ANN401
+def _json(*, null: bool = False) -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(JSONB, nullable=null))
 
 
-def _whole() -> Any:  # noqa: ANN401
+def _whole() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(Integer, nullable=False))
 
 

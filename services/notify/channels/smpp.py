@@ -8,8 +8,6 @@ What the library does by itself and why each part is replaced:
 - its session forgets the old socket when it connects anew: ours closes it.
 """
 
-# aiosmpplib has no types: its classes are Any to the checker, hence the ignores on inheriting from them.
-
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +15,6 @@ import logging
 import random
 import struct
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiosmpplib import (
     ESME,
@@ -27,6 +24,8 @@ from aiosmpplib import (
     AbstractRetryTimer,
     AbstractThrottleHandler,
     BindMode,
+    DeliverSm,
+    SmppMessage,
     SmppSessionState,
     SubmitSm,
 )
@@ -121,7 +120,7 @@ def answer_of(status: int, body: bytes) -> Answer:
     return NotNow(code) if status in {_THROTTLED, _QUEUE_FULL} else RefusedForGood(code)
 
 
-class Session(ESME):  # type: ignore[misc]
+class Session(ESME):  # type: ignore[misc]  # untyped library
     """One session with an SMS centre, on our seams."""
 
     def __init__(self, submissions: Submissions, *, host: str, port: int, system_id: str, password: str) -> None:
@@ -166,70 +165,70 @@ class Session(ESME):  # type: ignore[misc]
             writer.close()
 
 
-class _Hook(AbstractHook):  # type: ignore[misc]
+class _Hook(AbstractHook):  # type: ignore[misc]  # untyped library
     """Sees each message last before it is written, and each response first."""
 
     def __init__(self, submissions: Submissions, session: Session) -> None:
         self._submissions = submissions
         self._session = session
 
-    async def sending(self, smpp_message: Any, pdu: bytes, client_id: str) -> None:  # noqa: ANN401
+    async def sending(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
         if isinstance(smpp_message, SubmitSm):
             self._submissions.about_to_write(smpp_message, bound=self._session.bound)
 
-    async def received(self, smpp_message: Any, pdu: bytes, client_id: str) -> None:  # noqa: ANN401
+    async def received(self, smpp_message: SmppMessage, pdu: bytes, client_id: str) -> None:
         self._submissions.answered(pdu)
 
-    async def send_error(self, smpp_message: Any, error: Exception, client_id: str) -> None:  # noqa: ANN401
+    async def send_error(self, smpp_message: SmppMessage, error: Exception, client_id: str) -> None:
         if isinstance(smpp_message, SubmitSm):
             self._submissions.failed(smpp_message)
 
 
-class _Queue(AbstractBroker):  # type: ignore[misc]
+class _Queue(AbstractBroker):  # type: ignore[misc]  # untyped library
     """Gives out only what is still wanted."""
 
     def __init__(self, submissions: Submissions) -> None:
         self._submissions = submissions
 
-    async def enqueue(self, message: Any) -> None:  # noqa: ANN401
+    async def enqueue(self, message: SmppMessage) -> None:
         raise NotImplementedError("messages are queued through Submissions.add")
 
-    async def dequeue(self) -> Any:  # noqa: ANN401
+    async def dequeue(self) -> SmppMessage:
         while True:
             submission = await self._submissions.queued.get()
             if not submission.answer.done():
                 return submission.message
 
 
-class _NothingKept(AbstractCorrelator):  # type: ignore[misc]
+class _NothingKept(AbstractCorrelator):  # type: ignore[misc]  # untyped library
     """Responses are matched by `Submissions.answered`; receipts are not asked for."""
 
     def get_cumulated_status(self, ref_num: int) -> int:
         return 0
 
-    async def expired(self, smpp_message: Any) -> None:  # noqa: ANN401
+    async def expired(self, smpp_message: SmppMessage) -> None:
         pass
 
-    async def put(self, smpp_message: Any) -> None:  # noqa: ANN401
+    async def put(self, smpp_message: SmppMessage) -> None:
         pass
 
-    async def put_delivery(self, smsc_message_id: str, submit_sm: Any) -> None:  # noqa: ANN401
+    async def put_delivery(self, smsc_message_id: str, submit_sm: SubmitSm) -> None:
         pass
 
-    async def put_delivery_segmented(self, deliver_sm: Any) -> Any:  # noqa: ANN401
+    async def put_delivery_segmented(self, deliver_sm: DeliverSm) -> DeliverSm:
         return deliver_sm
 
-    async def get(self, response: Any) -> Any:  # noqa: ANN401
+    async def get(self, response: SmppMessage) -> None:
         return None
 
-    async def get_segmented(self, smpp_seq_num: int, remove: bool = False) -> tuple[Any, int]:
+    async def get_segmented(self, smpp_seq_num: int, remove: bool = False) -> tuple[None, int]:
         return None, 0
 
-    async def get_delivery(self, receipt: Any) -> Any:  # noqa: ANN401
+    async def get_delivery(self, receipt: DeliverSm) -> None:
         return None
 
 
-class _NeverSleeps(AbstractThrottleHandler):  # type: ignore[misc]
+class _NeverSleeps(AbstractThrottleHandler):  # type: ignore[misc]  # untyped library
     """The caller decides when to try again, behind a new read barrier."""
 
     async def throttled(self) -> None:
@@ -245,7 +244,7 @@ class _NeverSleeps(AbstractThrottleHandler):  # type: ignore[misc]
         return 0.0
 
 
-class _Reconnect(AbstractRetryTimer):  # type: ignore[misc]
+class _Reconnect(AbstractRetryTimer):  # type: ignore[misc]  # untyped library
     """Is asked after each loss of the connection, which is how we learn of one; pauses grow to 10 s, with jitter."""
 
     def __init__(self, submissions: Submissions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from itertools import cycle
 from typing import Final
 
@@ -41,15 +42,22 @@ class SmsGateway:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         """`source`: the sender's number or name as the centre knows it. `password`: at most 8 characters (SMPP)."""
-        self._connect_to = {"host": host, "port": port, "system_id": system_id, "password": password}
+        self._submissions = Submissions()
+        self._new_session = partial(
+            Session, self._submissions, host=host, port=port, system_id=system_id, password=password
+        )
         self._source = PhoneNumber(source)
         self._mode: SmsMode = mode
         self._answer_seconds = answer_seconds
-        self._submissions = Submissions()
         self._references = cycle(range(256))
         self._window = asyncio.Semaphore(_WINDOW)
         self._session = self._new_session()
         self._running: asyncio.Task[None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be submitted now."""
+        return self._running is not None and self._session.bound
 
     async def start(self) -> None:
         """Begin to connect; a centre that is away is tried again and again."""
@@ -77,7 +85,7 @@ class SmsGateway:
         async with self._window:
             if too_late(deadline):
                 return NotNow("too_late")
-            if self._running is None or not self._session.bound:
+            if not self.connected:
                 return NotNow("not_connected")
             return joined(await self._submit(message, parts, deadline))
 
@@ -110,9 +118,6 @@ class SmsGateway:
         if not part.payload:
             submit.set_encoded_message(part.body)
         return submit
-
-    def _new_session(self) -> Session:
-        return Session(self._submissions, **self._connect_to)  # type: ignore[arg-type]
 
     async def _keep_running(self) -> None:
         """Run one session after another: a fault of the library ends its session, not the channel."""

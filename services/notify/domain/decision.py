@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -29,6 +30,11 @@ _NOTHING_OWED = Reason(
 _CASE_CLOSED = Reason("case_closed", "案件已关闭，不再提醒。", "The case is closed, so no reminder is sent.")
 _CASE_RECALLED = Reason(
     "case_recalled", "案件已撤回，此前的提醒不再发送。", "The case was recalled, so its earlier reminders are not sent."
+)
+_OVERTAKEN = Reason(
+    "overtaken",
+    "提醒中的还款日期已过，不再发送。",
+    "The date to pay by has passed, so the reminder is not sent any more.",
 )
 _NO_ADDRESS = Reason("no_address", "客户没有可用于此渠道的联系方式。", "The customer has no address for this channel.")
 _CONTACTS_AWAITED = Reason(
@@ -98,14 +104,12 @@ def decide(
     if address is None:
         return Suppress(_NO_ADDRESS)
     request = _request(reminder, customer, reach, address, at, policy)
+    if at.astimezone(ZoneInfo(request.zone)).date() > reminder.pay_by:
+        return Suppress(_OVERTAKEN)
     ruling = contact.decide(request, sent, policy.book)
-    match ruling:
-        case contact.Refused():
-            return Suppress(reason_of(ruling.because))
-        case contact.NotBefore():
-            return Wait(ruling.until, reason_of(ruling.because))
-        case contact.Allowed():
-            return Send(address=address, zone=request.zone, reach=reach, owing=owing, ruled_by=ruling.packs)
+    if isinstance(ruling, contact.Allowed):
+        return Send(address=address, zone=request.zone, reach=reach, owing=owing, ruled_by=ruling.packs)
+    return _held_back(ruling)
 
 
 def still_owing(reminder: Reminder, customer: Customer) -> tuple[Owing, ...]:
@@ -135,6 +139,11 @@ def method_of(address: str) -> str:
 def reason_of(rule: RuleRef) -> Reason:
     """Return a rule's own words as the reason of what it decided."""
     return Reason(rule.rule_id, rule.reason_zh, rule.reason_en)
+
+
+def _held_back(ruling: contact.NotBefore | contact.Refused) -> Verdict:
+    reason = reason_of(ruling.because)
+    return Suppress(reason) if isinstance(ruling, contact.Refused) else Wait(ruling.until, reason)
 
 
 def _case_ended(reminder: Reminder, customer: Customer) -> Reason | None:

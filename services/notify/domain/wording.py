@@ -98,7 +98,7 @@ def report_words(body: ReportBody, language: Language, issuer: Issuer, words: Wo
     return {**given, **issuer_words(issuer, language)}
 
 
-def _report_value(name: str, value: Any, language: Language, issuer: Issuer, words: Words) -> Any:  # noqa: ANN401
+def _report_value(name: str, value: Any, language: Language, issuer: Issuer, words: Words) -> Any:  # noqa: ANN401 - any field of a report
     if isinstance(value, datetime):
         return instant_words(value, language, issuer.time_zone)
     if isinstance(value, date):

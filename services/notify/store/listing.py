@@ -27,7 +27,7 @@ WHERE ($1::text IS NULL OR customer_id = $1)
   AND ($7::timestamptz IS NULL OR (created_at, notice_id) > ($7, $8))
 ORDER BY created_at, notice_id LIMIT $9
 """  # noqa: S608 - our own words
-_ONE = f"SELECT {_COLUMNS} FROM notice WHERE notice_id = $1"  # noqa: S608
+_ONE = f"SELECT {_COLUMNS} FROM notice WHERE notice_id = $1"  # noqa: S608 - our own words
 _READ = "INSERT INTO unmasked_read (read_id, notice_id, staff_id, at) VALUES ($1, $2, $3, $4)"
 
 

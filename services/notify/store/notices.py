@@ -42,15 +42,15 @@ SELECT customer_id FROM customer WHERE customer_id IN (
     SELECT customer_id FROM notice n WHERE {_READY} AND n.partition = $2 AND n.customer_id IS NOT NULL
     ORDER BY n.due, n.notice_id LIMIT $3
 ) ORDER BY customer_id FOR UPDATE SKIP LOCKED
-"""  # noqa: S608
+"""  # noqa: S608 - our own words
 _TO_CUSTOMERS = f"""
 SELECT {_COLUMNS} FROM notice n WHERE {_READY} AND n.customer_id = ANY ($2)
 ORDER BY n.notice_id LIMIT $3 FOR UPDATE
-"""  # noqa: S608
+"""  # noqa: S608 - our own words
 _TO_COLLEAGUES = f"""
 SELECT {_COLUMNS} FROM notice n WHERE {_READY} AND n.staff_id IS NOT NULL
 ORDER BY n.due, n.notice_id LIMIT $2 FOR UPDATE SKIP LOCKED
-"""  # noqa: S608
+"""  # noqa: S608 - our own words
 _MESSAGES = """
 SELECT customer_id, reserved_at, channel, address FROM notice
 WHERE customer_id = ANY ($1) AND state IN ('sending', 'sent', 'unconfirmed') AND reserved_at > $2
@@ -93,7 +93,7 @@ SELECT {_COLUMNS} FROM notice n
 WHERE n.state = 'sending'
   AND (n.lease_until <= clock_timestamp() OR (split_part(n.holder, '/', 1) = $1 AND n.holder <> $2))
 ORDER BY n.notice_id LIMIT $3 FOR UPDATE SKIP LOCKED
-"""  # noqa: S608
+"""  # noqa: S608 - our own words
 _GIVE_UP = """
 UPDATE notice n
 SET state = w.state, reason = w.reason, holder = NULL, lease_until = NULL,

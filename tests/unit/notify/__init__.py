@@ -1,0 +1,1 @@
+"""What notify decides and says: pure."""
