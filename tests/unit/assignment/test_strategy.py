@@ -1,0 +1,89 @@
+"""A strategy file is usable as a whole, or a message names row, fault and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.assignment.desk import load_strategy
+from services.assignment.domain.rows import StrategyError
+from services.assignment.domain.strategy import BUCKETS, GRADES, parse
+from services.assignment.settings import PACKAGED_STRATEGY
+
+Change = Callable[[Any], object]
+
+
+def packaged() -> Any:
+    return yaml.safe_load(PACKAGED_STRATEGY.read_text(encoding="utf-8"))
+
+
+def test_the_packaged_strategy_has_one_segment_for_every_bucket_and_grade() -> None:
+    strategy = load_strategy(PACKAGED_STRATEGY)
+    for bucket in BUCKETS:
+        for grade in (*GRADES, None):
+            assert bucket in strategy.segment(bucket, grade).buckets
+
+
+def test_a_bucket_before_the_first_is_worked_like_the_first() -> None:
+    strategy = load_strategy(PACKAGED_STRATEGY)
+    assert strategy.segment("M0", "A") == strategy.segment("M1", "A")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.pop("version"), "strategy file, version: is missing or no code"),
+        (lambda d: d.update(version=2026.1), "quote it if it looks like a number or date"),
+        (lambda d: d.update(lapse_at="9am"), 'write it quoted, as "09:00"'),
+        (lambda d: d.update(gather_minutes=-1), "give a whole number from 0 to 1440"),
+        (lambda d: d.update(gather_minutes=True), "gather_minutes: is missing or out of bounds"),
+        (lambda d: d.update(surprise=1), "surprise: is not known here"),
+        (lambda d: d.update(segments=[]), "segments: is missing or empty"),
+        (lambda d: d["segments"].pop(2), "bucket M2, grade A is in no segment"),
+        (lambda d: d["segments"][2].pop("ungraded"), "bucket M2, no grade yet is in no segment"),
+        (lambda d: d["segments"][1].update(grades=["C", "D", "E"]), "bucket M1, grade C is in m1-good and m1-weak"),
+        (lambda d: d["segments"][0]["steps"].pop(0) and d["segments"][0]["steps"].pop(0), "the first touch is a call"),
+        (lambda d: d["segments"][1]["steps"].reverse(), "goes back to an earlier queue"),
+        (lambda d: d["segments"][1]["steps"][1].pop("set_time_days"), "(m1-weak), steps[1]: has no set_time_days"),
+        (lambda d: d["segments"][1]["steps"][2].update(set_time_days=1), "is the last and has set_time_days"),
+        (lambda d: d["segments"][0]["steps"][1].update(name="remind-1"), "the name remind-1 stands twice"),
+        (lambda d: d["segments"][0]["steps"][0].update(channels=["fax"]), "(remind-1), channels: is missing, unknown"),
+        (lambda d: d["segments"][0]["steps"][0].pop("template"), "(remind-1), template: is missing"),
+        (lambda d: d["segments"][0]["steps"][2].update(template="x"), "(call), template: is not known here"),
+        (lambda d: d["segments"].append("m9"), "segments[5]: is no mapping"),
+    ],
+)
+def test_a_fault_is_named_with_row_and_remedy(change: Change, words: str) -> None:
+    document = packaged()
+    change(document)
+    with pytest.raises(StrategyError) as caught:
+        parse(document)
+    assert words in str(caught.value)
+    assert all("; " in fault for fault in caught.value.faults)
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    document = packaged()
+    document.update(lapse_at=9, gather_minutes="15")
+    with pytest.raises(StrategyError) as caught:
+        parse(document)
+    assert len(caught.value.faults) == 2
+
+
+@pytest.mark.parametrize("document", [None, [], "text", {}])
+def test_what_is_no_strategy_is_refused(document: object) -> None:
+    with pytest.raises(StrategyError):
+        parse(document)
+
+
+def test_a_message_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: [", encoding="utf-8")
+    with pytest.raises(StrategyError, match=r"mine\.yaml: is no YAML"):
+        load_strategy(path)
+    with pytest.raises(StrategyError, match=r"absent\.yaml: cannot be read"):
+        load_strategy(tmp_path / "absent.yaml")
