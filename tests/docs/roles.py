@@ -14,10 +14,10 @@ from tests.apps import SERVICES, build
 
 _HEAD = """# Routes and roles
 
-Written by `python -m tests.docs.roles > docs/roles.md`; do not edit by hand. A token with one of the marked roles passes;
-another role is refused with 403, no token with 401. Without a token: `/healthz`, `/readyz`, `/metrics`, the problem pages,
-and in development the API's own pages. Whose data a person sees is decided by each service: an agent's own cases and
-visits, a supervisor's team.
+Written by `python -m tests.docs.roles > docs/roles.md`; do not edit by hand. A token with one of the marked roles
+passes; another role is refused with 403, no token with 401. Without a token: `/healthz`, `/readyz`, `/metrics`, the
+problem pages, and in development the API's own pages. Whose data a person sees is decided by each service: an agent's
+own cases and visits, a supervisor's team.
 """
 
 
