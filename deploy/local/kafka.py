@@ -139,7 +139,8 @@ def _make_node(runtime: Runtime, folder: Path, port: int, controller_port: int) 
     )
     if not (logs / _FORMATTED).exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        arguments = ("kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(properties))
+        # One word: an id may begin with a dash, which would be read as another option.
+        arguments = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties))
         _run_java(runtime.command(*arguments), "could not format its log directory")
     return properties
 

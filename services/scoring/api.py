@@ -18,7 +18,7 @@ from shared.web.paging import Page, PageRequest, page, paged
 
 router = APIRouter(prefix="/v1", tags=["grades"])
 
-Reader = Annotated[Principal, require(Role.SUPERVISOR, Role.PHONE_AGENT)]
+Reader = Annotated[Principal, require(Role.SUPERVISOR)]
 CustomerId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
