@@ -53,6 +53,7 @@ def _run(options: argparse.Namespace, state: StateDir) -> int:
         return asyncio.run(run(state, _services(options), options.clock_file))
     if options.command == "down":
         return down(state, wipe_data=options.wipe)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `… | head` ends a listing without a word
     if options.command == "status":
         return status(state)
     return logs(state, options.name, options.lines)
