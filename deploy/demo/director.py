@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,6 @@ from shared.rules.calendar import working_calendar
 CALL_MINUTES: Final = 5
 _SESSIONS: Final = (time(9, 30), time(14, 30))
 _LISTS, _PLANS, _REPLAN = time(17, 0), time(18, 0), time(8, 30)
-_CHAPTERS: Final = (time(9, 5), time(12, 45), time(16, 45), time(19, 30), time(23, 30))
 _LAST: Final = time(23, 45)
 _COLLECTORS: Final[tuple[StaffRole, ...]] = ("phone_agent", "field_agent")
 _INSURED_UNTIL: Final = "2026-12-31"
@@ -86,6 +86,7 @@ class Director:
             told = await asyncio.gather(*(act.do() for act in acts))
             self._teller.lines(self._now(), (line for lines in told for line in lines))
             self.rests = await self.stepper.settle(self._client)
+        await self._scenes.chapter()
 
     def _now(self) -> datetime:
         return self.stepper.now
@@ -114,9 +115,6 @@ class Director:
                 )
         for number, day in enumerate(self.story.days):
             self._write_day(number, day)
-        for ahead in range((self.story.days[-1] - first).days + 1):
-            for chapter in _CHAPTERS:
-                self._agenda.add(self._at(first + timedelta(days=ahead), chapter), "chapter", self._scenes.chapter)
         for at, name, scene in self._scenes.program(self.trace_id):
             self._agenda.add(at, f"scene {name}", scene)
 
@@ -148,7 +146,7 @@ class Director:
         try:
             await self._client.call(self.observer.supervisor, "PUT", "assignment", f"/v1/staff/{member.staff_id}", body)
         except Refusal as refusal:
-            if refusal.status != 428:  # precondition required: an earlier try, whose answer was lost, has done it
+            if refusal.status != HTTPStatus.PRECONDITION_REQUIRED:  # an earlier try, whose answer was lost, has done it
                 raise
 
     async def _introduce(self) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ NOT_DONE: Final[Mapping[DoorAnswer, dict[str, Any]]] = MappingProxyType(
     }
 )
 """What is reported when the visit could not be made."""
+_NOON = time(12, 0)
+_LEAD, _LEAD_IN_THE_EVENING = timedelta(hours=1), timedelta(hours=12)
+"""How long before a visit its plan is filed at least; what is filed in the evening is for the next days."""
 _OPEN_STATES = frozenset({"accepted", "planned", "missed"})
 
 
@@ -64,9 +67,10 @@ class FieldTeam:
         if not mine:
             return []
         now = self.now()
+        lead = _LEAD_IN_THE_EVENING if now.astimezone(self.story.zone_info).time() > _NOON else _LEAD
         taken = [slot for slot, _, _ in self.plan if slot.ends_at > now]
         today = now.astimezone(self.story.zone_info).date()
-        slots = fit(mine, now, [day for day in self.days if day >= today], taken, self.story.zone_info)
+        slots = fit(mine, now + lead, [day for day in self.days if day >= today], taken, self.story.zone_info)
         by_id = {visit["visit_id"]: visit for visit in mine}
         body = {"visits": [self._row(slot, by_id[slot.visit_id], member) for slot in slots]}
         answer = await self.client.post(Caller.of(member), "fieldvisit", "/v1/plans", body)

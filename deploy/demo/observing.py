@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
-from deploy.demo.client import Caller, Client
+from deploy.demo.client import Caller, Client, Refusal
 from deploy.demo.clocking import Rest
 from deploy.demo.events import Event
 from deploy.demo.invariants import Arrival, Seen, Silence
@@ -68,16 +69,24 @@ class Observer:
 
         async def of(customer: Customer) -> list[Row]:
             path = f"/v1/customers/{customer.customer_id}/grades?limit=200"
-            rows = await self._client.pages(self.supervisor, "scoring", path)
+            try:
+                rows = await self._client.pages(self.supervisor, "scoring", path)
+            except Refusal as refusal:
+                if refusal.status != HTTPStatus.NOT_FOUND:
+                    raise
+                return []  # not reported yet
             return [{**row, "customer_id": customer.customer_id} for row in rows]
 
         return [row for rows in await asyncio.gather(*map(of, self._people)) for row in rows]
 
     async def cases_of(self, customer: Customer) -> list[Row]:
         """A customer's cases, whole."""
+        return list(await asyncio.gather(*map(self.case, await self.case_ids(customer))))
+
+    async def case_ids(self, customer: Customer) -> list[str]:
+        """The ids of a customer's cases."""
         path = f"/v1/cases?customer_id={customer.customer_id}&limit=100"
-        items = await self._client.pages(self.supervisor, "assignment", path)
-        return list(await asyncio.gather(*(self.case(item["case_id"]) for item in items)))
+        return [item["case_id"] for item in await self._client.pages(self.supervisor, "assignment", path)]
 
     async def case(self, case_id: str) -> Row:
         """One case."""

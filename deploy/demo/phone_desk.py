@@ -49,6 +49,8 @@ _SPOKEN: Final[Mapping[CallAnswer, str]] = MappingProxyType(
 )
 _NOTES: Final[Mapping[CallAnswer, str]] = MappingProxyType({"complains": "客户投诉催收方式，要求书面答复"})
 _PAYDAY = time(10, 0)
+_TRIES = 2
+"""So many calls in vain are enough."""
 
 
 @dataclass
@@ -131,7 +133,9 @@ class PhoneDesk:
         cases = await asyncio.gather(
             *(self.client.get(who, "assignment", f"/v1/cases/{item['case_id']}") for item in items)
         )
-        chosen = [case for case in cases if needs_a_visit(case)]
+        timelines = await asyncio.gather(*(self._timeline(who, case["case_id"]) for case in cases))
+        pairs = zip(cases, timelines, strict=True)
+        chosen = [case for case, entries in pairs if needs_a_visit(case, visited=visited(entries))]
         if not chosen:
             return [], []
         rows = [
@@ -144,6 +148,9 @@ class PhoneDesk:
         ]
         answer = await self.client.post(who, "assignment", "/v1/field-lists", {"hand_overs": rows})
         return self._filed(member, answer, chosen, rows)
+
+    async def _timeline(self, who: Caller, case_id: str) -> list[Entry]:
+        return await self.client.pages(who, "assignment", f"/v1/cases/{case_id}/timeline?limit=200")
 
     def _filed(
         self, member: Member, answer: Entry, cases: Sequence[Entry], rows: Sequence[Mapping[str, str]]
@@ -163,12 +170,20 @@ class PhoneDesk:
         return next(member for member in self.story.of_role("field_agent") if customer.district in member.areas)
 
 
-def needs_a_visit(case: Entry) -> bool:
-    """Whether a collector puts the case on the daily list: the plan says visit, or the telephone leads nowhere."""
+def needs_a_visit(case: Entry, *, visited: bool) -> bool:
+    """Whether a collector puts the case on the daily list: the plan says visit, or the telephone leads nowhere.
+
+    Who has been visited is worked by telephone again, until the plan itself says visit.
+    """
     if case["promise"] is not None or case["hand_over"] is not None or case["stops"] or case["queue"] is None:
         return False
-    in_vain = case["tries"] >= 2 and case["heard_at"] is None
-    return bool(case["queue"] == "field" or case["broken_promises"] > 0 or in_vain)
+    in_vain = case["tries"] >= _TRIES and case["heard_at"] is None
+    return bool(case["queue"] == "field" or (not visited and (case["broken_promises"] > 0 or in_vain)))
+
+
+def visited(timeline: Sequence[Entry]) -> bool:
+    """Whether a visit to the customer was made in this case."""
+    return any(entry["kind"] == "visit" and entry["data"].get("state") == "completed" for entry in timeline)
 
 
 def why_a_visit(case: Entry) -> str:

@@ -28,20 +28,20 @@ class Slot:
 
 
 def fit(
-    visits: Sequence[Mapping[str, Any]], now: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
+    visits: Sequence[Mapping[str, Any]], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
 ) -> list[Slot]:
-    """Return a slot for each visit, the most urgent first; no two overlap each other or those that are taken.
+    """Return a slot after `after` for each visit, the most urgent first; no two overlap, nor one that is taken.
 
     A visit for which the customer's hours leave no room on any of `days` is put outside of them, with the reason.
     """
     slots: list[Slot] = []
     for visit in sorted(visits, key=lambda visit: (visit["due_at"], visit["customer_id"])):
-        slots.append(_first_free(visit, now, days, [*taken, *slots], zone))
+        slots.append(_first_free(visit, after, days, [*taken, *slots], zone))
     return slots
 
 
 def _first_free(
-    visit: Mapping[str, Any], now: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
+    visit: Mapping[str, Any], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
 ) -> Slot:
     customer = visit["customer"] or {}
     windows = customer.get("at_home") or [
@@ -51,7 +51,7 @@ def _first_free(
     # Only hours of the same days that remain before the deadline are better than hours at which nobody is at home.
     for hours, outside in ((windows, None), (anytime, "按客户时间无空档，另行安排")):
         for start in _starts(hours, days, zone):
-            if start > now and all(start >= other.ends_at or start + LENGTH <= other.starts_at for other in taken):
+            if start > after and all(start >= other.ends_at or start + LENGTH <= other.starts_at for other in taken):
                 return Slot(visit["visit_id"], start, outside)
     raise ValueError(f"the days {days} have no room for visit {visit['visit_id']}")
 

@@ -19,8 +19,8 @@ from shared.telemetry.span_files import read_span_files
 
 Row = Mapping[str, Any]
 
-_HERO, _LATE, _BROKEN = 0, 5, 3
-"""Places in the story of who pays after the first SMS, who is visited late, and who breaks a promise."""
+_HERO, _BROKEN, _LATE, _NIGHT = 0, 3, 5, 9
+"""Places in the story: who pays after the first SMS, breaks a promise, is visited late, is reported at night."""
 
 
 class Scenes:
@@ -57,28 +57,30 @@ class Scenes:
             (1, time(8, 50), "portfolio", self._portfolio),
             (1, time(8, 52), "messages", self._messages),
             (1, time(8, 54), "trace", lambda: self._trace(trace_id)),
+            (2, time(8, 2), "night", self._after_the_night),
             (2, time(9, 20), "worklist", self._worklists),
             (2, time(18, 10), "filings", self._filings),
+            (3, time(16, 2), "withdrawn", lambda: self._last_mail("F2", "what the field collector is told")),
             (4, time(9, 20), "broken", self._broken),
+            (5, time(8, 2), "breach", lambda: self._last_mail("D1", "what the assistant is told")),
             (5, time(23, 35), "last evening", self._last_evening),
         )
         for day, at, name, scene in acts:
             yield self._story.instant(When(day=day, at=at)), name, scene
 
-    async def chapter(self) -> list[str]:
-        """Tell what the system did with the ten named cases since the last chapter."""
-        rows = await asyncio.gather(*(self._entries(customer) for customer in self._named))
-        self._teller.entries(row for each in rows for row in each)
-        return []
+    async def chapter(self) -> None:
+        """Tell what the system did with the ten named cases since this was last told."""
+        told = await asyncio.gather(*(self._timelines(customer) for customer in self._named))
+        self._teller.timelines(each for timelines in told for each in timelines)
 
-    async def _entries(self, customer: Customer) -> list[tuple[Customer, str, Row]]:
-        cases = await self._observer.cases_of(customer)
-        lines = await asyncio.gather(*(self._observer.timeline(case["case_id"]) for case in cases))
-        pairs = zip(cases, lines, strict=True)
-        return [(customer, case["case_id"], entry) for case, entries in pairs for entry in entries]
+    async def _timelines(self, customer: Customer) -> list[tuple[Customer, str, list[Row]]]:
+        if not self._cases.get(customer.customer_id):
+            self._cases[customer.customer_id] = await self._observer.case_ids(customer)
+        case_ids = self._cases[customer.customer_id]
+        timelines = await asyncio.gather(*map(self._observer.timeline, case_ids))
+        return [(customer, case_id, timeline) for case_id, timeline in zip(case_ids, timelines, strict=True)]
 
     async def _portfolio(self) -> list[str]:
-        await self.chapter()
         newest: dict[str, Row] = {}
         for grade in await self._observer.grades():
             newest.setdefault(grade["account_id"], grade)
@@ -94,6 +96,19 @@ class Scenes:
         mail = next(each for each in mails if hero.email in each["to"])
         self._teller.message(f"短信 SMS to {hero.label}, as the SMS centre got it", text["text"])
         self._teller.message(f"邮件 {mail['subject']}, as the mail catcher got it", mail["text"])
+        return []
+
+    async def _after_the_night(self) -> list[str]:
+        customer = self._named[_NIGHT]
+        texts = await self._observer.messages("sms")
+        text = next(each for each in texts if each["to"].lstrip("+") == customer.phone.lstrip("+"))
+        self._teller.message(f"短信 SMS to {customer.label}, reported at night, in the morning", text["text"])
+        return []
+
+    async def _last_mail(self, staff_id: str, what: str) -> list[str]:
+        member = self._team[staff_id]
+        mail = [each for each in await self._observer.messages("mail") if member.email in each["to"]][-1]
+        self._teller.message(f"邮件 {mail['subject']}: {what} ({member.name})", mail["text"])
         return []
 
     async def _trace(self, trace_id: str) -> list[str]:

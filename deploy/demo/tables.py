@@ -35,7 +35,7 @@ def portfolio(grades: Sequence[Row], people: Mapping[str, Customer]) -> Table:
 
 def grades_by_bucket(grades: Sequence[Row]) -> Table:
     """How many accounts and how much money stand in each bucket and grade."""
-    table = _table("账龄与等级 Buckets and grades (accounts)", "bucket")
+    table = _table("账龄与等级 By bucket and grade", "bucket")
     for grade in "ABCDE":
         table.add_column(grade, justify="right")
     table.add_column("past due", justify="right")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,12 +18,25 @@ _WIDTH = 100
 
 _SYSTEM_TELLS = frozenset(
     {
-        "case_opened", "step_renewed", "plan_ended", "opted_out", "payment_reversed", "stop_set", "stop_lifted",
-        "promise_kept", "promise_broken", "recalled", "case_closed", "case_graded",
+        "step_renewed", "plan_ended", "opted_out", "stop_set", "stop_lifted", "promise_kept", "promise_broken",
+        "recalled", "case_closed",
     }
 )  # fmt: skip
-"""What a case's timeline says that nobody of the script has said already."""
 _VISIT_ENDS = frozenset({"breached", "withdrawn"})
+
+
+def is_news(entry: Row, before: Sequence[Row]) -> bool:
+    """Whether a timeline entry says what nobody of the script has said already; `before`: those that stand above it."""
+    match entry["kind"]:
+        case "visit":
+            return entry["data"]["state"] in _VISIT_ENDS
+        case "case_graded":  # the first grade is in the portfolio
+            return any(each["kind"] == "case_graded" for each in before)
+        case "notice":  # that a reminder left at once is no news
+            return entry["data"]["state"] != "sent" or all(
+                each["kind"] != "reminder_due" or each["at"] != entry["at"] for each in before
+            )
+    return entry["kind"] in _SYSTEM_TELLS
 
 
 def console() -> Console:
@@ -39,7 +52,7 @@ class Teller:
         self._out = out
         self._zone = zone
         self._day: date | None = None
-        self._told: set[tuple[str, int]] = set()
+        self._told: dict[str, int] = {}
 
     def headline(self, text: str) -> None:
         """A line across the page."""
@@ -69,15 +82,17 @@ class Teller:
         self._out.print(what)
         self._out.print()
 
-    def entries(self, rows: Iterable[tuple[Customer, str, Row]]) -> None:
-        """What the system itself did with cases since they were last told: (customer, case, timeline entry)."""
-        for customer, case_id, entry in sorted(rows, key=lambda row: (row[2]["at"], row[0].customer_id, row[2]["seq"])):
-            if (case_id, entry["seq"]) in self._told:
-                continue
-            self._told.add((case_id, entry["seq"]))
-            if entry["kind"] in _SYSTEM_TELLS or entry["data"].get("state") in _VISIT_ENDS:
-                words = f"{escape(entry['zh'])} [dim]{escape(entry['en'])}[/dim]"
-                self.line(datetime.fromisoformat(entry["at"]), f"[dim]·[/dim] {customer.label}: {words}")
+    def timelines(self, timelines: Iterable[tuple[Customer, str, Sequence[Row]]]) -> None:
+        """What the system itself did with cases since they were last told: (customer, case, timeline)."""
+        news = []
+        for customer, case_id, timeline in timelines:
+            told = self._told.get(case_id, 0)
+            self._told[case_id] = len(timeline)
+            fresh = range(told, len(timeline))
+            news += [(timeline[place], customer) for place in fresh if is_news(timeline[place], timeline[:place])]
+        for entry, customer in sorted(news, key=lambda each: (each[0]["at"], each[1].customer_id, each[0]["seq"])):
+            words = f"{escape(entry['zh'])} [dim]{escape(entry['en'])}[/dim]"
+            self.line(datetime.fromisoformat(entry["at"]), f"[dim]·[/dim] {customer.label}: {words}")
 
     def message(self, title: str, text: str) -> None:
         """A message as the customer reads it."""
