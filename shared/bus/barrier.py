@@ -24,8 +24,9 @@ _ENDS_SECONDS = 2.0
 _WAIT_SECONDS = 10.0
 
 _REACHED = """
-SELECT count(*) FROM inbox_position p JOIN unnest($2::text[], $3::bigint[]) AS w (topic, log_end) USING (topic)
-WHERE p.partition = $1 AND p.state = 'running' AND p.log_offset >= w.log_end
+SELECT count(*) AS running, count(*) FILTER (WHERE p.log_offset >= w.log_end) AS reached
+FROM inbox_position p JOIN unnest($2::text[], $3::bigint[]) AS w (topic, log_end) USING (topic)
+WHERE p.partition = $1 AND p.state = 'running'
 """
 
 
@@ -59,7 +60,7 @@ class LogEnds:
                 try:
                     await kafka.start()
                 except BaseException:
-                    await kafka.stop()
+                    await _stop(kafka)
                     raise
                 self._kafka = kafka
             return self._kafka
@@ -67,10 +68,14 @@ class LogEnds:
     async def stop(self) -> None:
         """Stop asking, within bounds."""
         if self._kafka is not None:
-            try:
-                await asyncio.wait_for(self._kafka.stop(), 4)
-            except (KafkaError, OSError, TimeoutError):
-                return
+            await _stop(self._kafka)
+
+
+async def _stop(kafka: AIOKafkaConsumer) -> None:
+    try:
+        await asyncio.wait_for(kafka.stop(), 4)
+    except (KafkaError, OSError, TimeoutError):
+        return  # the broker is away; nothing of ours is left there
 
 
 async def pass_barrier(pool: asyncpg.Pool, ends: LogEnds, partition: int, topics: Collection[Topic]) -> datetime | None:
@@ -88,7 +93,10 @@ async def pass_barrier(pool: asyncpg.Pool, ends: LogEnds, partition: int, topics
     deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
     while asyncio.get_running_loop().time() < deadline:
         async with borrow(pool) as connection:
-            if await connection.fetchval(_REACHED, partition, names, logs) == len(names):
-                return asked_at
+            row = await connection.fetchrow(_REACHED, partition, names, logs)
+        if row is None or row["running"] < len(names):
+            return None
+        if row["reached"] == len(names):
+            return asked_at
         await asyncio.sleep(0.02)
     return None

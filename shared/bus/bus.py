@@ -230,6 +230,9 @@ class Bus:
         return [
             Reason("stream_stopped", f"{topic}/{number} 已停止读取: {why}", f"{topic}/{number} is stopped: {why}")
             for (topic, number), why in sorted(self._consumer.stopped().items())
+        ] + [
+            Reason("partition_failing", f"分区 {number} 读取出错: {why}", f"partition {number} cannot be read: {why}")
+            for number, why in sorted(self._consumer.failing().items())
         ]
 
     def _publishing_reasons(self) -> list[Reason]:

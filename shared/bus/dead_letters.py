@@ -37,22 +37,44 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 _INSERT = """
 INSERT INTO dead_letter (id, topic, partition, log_offset, epoch, sequence, key, headers, body, code, detail, step,
     attempts, traceparent, failed_at, state)
-SELECT *, $15::timestamptz, 'open' FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[],
+SELECT n.*, $15::timestamptz, 'open' FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::bigint[],
     $6::bigint[], $7::text[], $8::jsonb[], $9::bytea[], $10::text[], $11::text[], $12::text[], $13::int[], $14::text[])
+    AS n (id, topic, partition, log_offset, epoch, sequence, key, headers, body, code, detail, step, attempts,
+        traceparent)
+WHERE n.sequence IS NOT NULL OR NOT EXISTS (
+    SELECT FROM dead_letter d
+    WHERE (d.topic, d.partition, d.log_offset, d.headers) = (n.topic, n.partition, n.log_offset, n.headers)
+        AND d.sequence IS NULL AND (d.body IS NULL OR d.body = n.body)
+)
 """
+# A record without numbers may be read again at any time (the number is the truth, the offset only a hint), and nothing
+# else tells that it was buried before. Its body may have been erased since.
 
 _OPEN_KEYS = "SELECT DISTINCT key FROM dead_letter WHERE state = 'open' AND key = ANY ($1::text[])"
 
 
+_NUL = "\u0100"
+"""Stands for the byte 0 in stored headers: no column takes the character 0, and no other byte gives this one."""
+
+
 def headers_as_json(headers: Headers) -> str:
-    """Return record headers as JSON; each byte is one character, so nothing is lost."""
-    return msgspec.json.encode([(name, value.decode("latin-1")) for name, value in headers]).decode()
+    """Return record headers as JSON; each byte of a value is one character, so no value is lost."""
+    pairs = [
+        (_storable(name), None if value is None else value.decode("latin-1").replace("\x00", _NUL))
+        for name, value in headers
+    ]
+    return msgspec.json.encode(pairs).decode()
 
 
-def headers_from_json(text: str) -> list[tuple[str, bytes]]:
+def headers_from_json(text: str) -> list[tuple[str, bytes | None]]:
     """Return the record headers that `headers_as_json` wrote."""
-    pairs = msgspec.json.decode(text, type=list[tuple[str, str]])
-    return [(name, value.encode("latin-1")) for name, value in pairs]
+    pairs = msgspec.json.decode(text, type=list[tuple[str, str | None]])
+    return [(name, None if value is None else value.replace(_NUL, "\x00").encode("latin-1")) for name, value in pairs]
+
+
+def _storable(text: str) -> str:
+    """Return text that a column takes: whatever a stranger wrote must not keep the letter from being stored."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], now: datetime) -> None:
@@ -65,11 +87,11 @@ async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], no
         [letter.offset for letter in letters],
         [letter.epoch for letter in letters],
         [letter.sequence for letter in letters],
-        [letter.key for letter in letters],
+        [None if letter.key is None else _storable(letter.key) for letter in letters],
         [headers_as_json(letter.headers) for letter in letters],
         [letter.body for letter in letters],
         [letter.code for letter in letters],
-        [letter.detail[:2000] for letter in letters],
+        [_storable(letter.detail[:2000]) for letter in letters],
         [letter.step for letter in letters],
         [letter.attempts for letter in letters],
         [letter.traceparent for letter in letters],

@@ -49,26 +49,28 @@ class Decoder:
     def decode(self, raw: Raw) -> Decoded:
         """Return the fact in `raw`, or why there is none."""
         if raw.numbers is None:
-            return Decoded(raw, verdict=Dead("foreign", "no or bad ce_epoch or ce_sequence"))
+            return Decoded(raw, verdict=Dead("foreign", "another ce_source, or no or bad ce_epoch or ce_sequence"))
         try:
             envelope = to_envelope(raw.headers, raw.topic, raw.partition, raw.numbers)
         except ValueError as error:
             return Decoded(raw, verdict=Dead("envelope", str(error)))
-        decoder = self._decoders.get(envelope.type)
-        if decoder is None:
-            return Decoded(raw, verdict=_without_decoder(envelope), envelope=envelope)
-        if raw.body is None:
-            return Decoded(raw, verdict=Dead("no_body", "the record has no value"), envelope=envelope)
+        found = self._unwanted(envelope) or self._fact(envelope, raw.body)
+        if isinstance(found, Incoming):
+            return Decoded(raw, found, envelope=envelope)
+        return Decoded(raw, verdict=found, envelope=envelope)
+
+    def _unwanted(self, envelope: Envelope) -> Dead | Skip | None:
+        kind = BY_NAME.get(envelope.type)
+        if kind is None:
+            return Dead("unknown_type", f"{envelope.type} is not a fact that this version knows")
+        if kind.topic.name != envelope.topic:
+            return Dead("wrong_topic", f"{envelope.type} does not travel on {envelope.topic}")
+        return None if envelope.type in self._decoders else Skip("not_ours")
+
+    def _fact(self, envelope: Envelope, body: bytes | None) -> Incoming | Dead:
+        if body is None:
+            return Dead("no_body", "the record has no value")
         try:
-            return Decoded(raw, Incoming(envelope, decoder.decode(raw.body)), envelope=envelope)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return Decoded(raw, verdict=Dead("undecodable", str(error)), envelope=envelope)
-
-
-def _without_decoder(envelope: Envelope) -> Dead | Skip:
-    kind = BY_NAME.get(envelope.type)
-    if kind is None:
-        return Dead("unknown_type", f"{envelope.type} is not a fact that this version knows")
-    if kind.topic.name != envelope.topic:
-        return Dead("wrong_topic", f"{envelope.type} does not travel on {envelope.topic}")
-    return Skip("not_ours")
+            return Incoming(envelope, self._decoders[envelope.type].decode(body))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
+            return Dead("undecodable", str(error))

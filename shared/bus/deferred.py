@@ -36,7 +36,7 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[], $5::text[]
 
 _CLAIM = """
 SELECT id, topic, partition, log_offset, key, due, headers, body, attempts FROM deferred
-WHERE due <= $1 ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED
+WHERE due <= $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY due, id LIMIT 1 FOR UPDATE SKIP LOCKED
 """
 
 
@@ -56,9 +56,9 @@ async def put_off(connection: asyncpg.Connection, facts: Sequence[Waiting]) -> N
     )
 
 
-async def claim(connection: asyncpg.Connection, now: datetime) -> Waiting | None:
-    """Lock and return one fact whose instant has come, or None; another replica's are passed over."""
-    row = await connection.fetchrow(_CLAIM, now)
+async def claim(connection: asyncpg.Connection, now: datetime, only: UUID | None = None) -> Waiting | None:
+    """Lock and return one fact whose instant has come (`only` this one), or None; another replica's are passed over."""
+    row = await connection.fetchrow(_CLAIM, now, only)
     if row is None:
         return None
     return Waiting(

@@ -16,7 +16,7 @@ from shared.bus.deferred import Waiting, put_off
 from shared.bus.outcomes import Dead, Later, Outcome, Skip
 from shared.bus.positions import Position
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
-from shared.db.faults import is_retriable
+from shared.db.faults import is_race, is_retriable
 from shared.errors import Permanent
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.spans import batch_span, record_span
@@ -29,22 +29,31 @@ BREAKER = 20
 
 
 class HandlerBroken(Permanent):
-    """The handler fails for every fact; the partition stops until a person has looked."""
+    """The handler fails for every fact; the partition stops `at` these positions until a person has looked."""
+
+    def __init__(self, reason: str, at: Mapping[str, Position]) -> None:
+        super().__init__(reason)
+        self.at = at
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One record that was read, and its topic's position after it. Without `decoded` it was dropped."""
+    """One record that was read, and its topic's position after it.
+
+    Without `decoded` it was dropped; `took` says that its number was the next, so the stream went on.
+    """
 
     topic: str
     after: Position
     decoded: Decoded | None
+    took: bool = False
 
 
 class Handling:
     """Takes what was read from one partition into the database."""
 
     def __init__(self, transactions: Transactions, handle: BatchHandler, metrics: Metrics, partition: int) -> None:
+        self.pool = transactions.pool
         self._transactions = transactions
         self._handle = handle
         self._metrics = metrics
@@ -83,7 +92,9 @@ class Handling:
                 failure = Dead("handler_failed", f"{type(error).__name__}: {error}")
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= BREAKER:
-            raise HandlerBroken(f"breaker: {BREAKER} facts in a row failed, the last with {failure.detail[:200]}")
+            # The error's kind only: its text may quote a customer's row, and readiness shows this reason to anybody.
+            kind = failure.detail.partition(":")[0]
+            raise HandlerBroken(f"breaker: {BREAKER} facts in a row failed, the last with {kind}", old)
         return await self._once((read,), old, failure)
 
     async def _once(
@@ -93,21 +104,20 @@ class Handling:
         moved = {read.topic: new[read.topic] for read in reads}
         facts = [read.decoded for read in reads if read.decoded is not None]
         parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
-        outcomes: list[Outcome] = []
 
-        async def act(uow: UnitOfWork) -> None:
+        async def act(uow: UnitOfWork) -> list[Outcome]:
             await positions.move(uow.connection, self._partition, old, moved)
-            outcomes.extend(await settle_facts(facts, uow, self._handle, failure))
+            return await settle_facts(facts, uow, self._handle, failure)
 
         if facts:
             with batch_span(
                 f"process partition {self._partition}", parents, {"messaging.batch.message_count": len(facts)}
             ):
-                await self._transactions.once(act)
-            if failure is None:
-                self._failed_in_a_row = 0
+                outcomes = await self._transactions.transact(act, is_race)
         else:
-            await self._transactions.once(act)
+            outcomes = await self._transactions.transact(act, is_race)
+        if failure is None and any(fact.incoming is not None for fact in facts):
+            self._failed_in_a_row = 0
         self._count(facts, outcomes)
         return new
 
@@ -129,15 +139,16 @@ async def settle_facts(
     """Handle facts and store those that died or wait; one outcome a fact, in order."""
     started = time.time_ns()
     handled = [fact for fact in facts if fact.incoming is not None and failure is None]
-    results = iter(await handle([fact.incoming for fact in handled if fact.incoming], uow) if handled else ())
+    results = list(await handle([fact.incoming for fact in handled if fact.incoming], uow)) if handled else []
+    if len(results) != len(handled):
+        raise ValueError(f"the handler gave {len(results)} outcomes for {len(handled)} facts")
+    given = iter(results)
     outcomes: list[Outcome] = []
     for fact in facts:
         if fact.incoming is not None:
-            outcomes.append(failure or next(results))
+            outcomes.append(failure or next(given))
         else:
             outcomes.append(fact.verdict or Skip("empty"))
-    if next(results, None) is not None:
-        raise ValueError("the handler gave more outcomes than it was given facts")
     dead = [
         _letter(fact, outcome, attempts)
         for fact, outcome in zip(facts, outcomes, strict=True)

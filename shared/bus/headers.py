@@ -5,7 +5,9 @@ The numbers are columns of the outbox and become headers only when sent, so that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,7 +15,16 @@ from msgspec import Struct
 
 from shared.events.envelope import Envelope
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
+"""As a record carries them: in any order, a name perhaps twice, a value perhaps null."""
+
+_NUMBERS = ("ce_epoch", "ce_sequence", "ce_epochbase")
+_REQUIRED = ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_partitionkey", "traceparent")
+_ATTRIBUTES = frozenset((*_REQUIRED, "ce_causeid"))
+_EPOCH = re.compile(rb"[1-9][0-9]{0,18}")
+_SEQUENCE = re.compile(rb"[0-9]{19}")
+_BASE = re.compile(rb"(0|[1-9][0-9]{0,18}):(0|[1-9][0-9]{0,18})")
+_LARGEST = 2**63 - 1
 
 
 class Packed(Struct, frozen=True, array_like=True):
@@ -38,7 +49,7 @@ class Numbers(NamedTuple):
 
 def to_headers(fact: Packed, source: str, numbers: Numbers) -> list[tuple[str, bytes]]:
     """Return the headers of a fact as it is sent."""
-    headers = [
+    headers: list[tuple[str, bytes]] = [
         ("ce_specversion", b"1.0"),
         ("ce_id", fact.id.encode()),
         ("ce_source", source.encode()),
@@ -57,35 +68,43 @@ def to_headers(fact: Packed, source: str, numbers: Numbers) -> list[tuple[str, b
     return headers
 
 
-def numbers_of(headers: Iterable[tuple[str, bytes]]) -> Numbers | None:
-    """Read a record's numbers; None when they are absent, doubled or not numbers."""
-    found = {name: value for name, value in headers if name in {"ce_epoch", "ce_sequence", "ce_epochbase"}}
-    try:
-        epoch, sequence = int(found["ce_epoch"]), int(found["ce_sequence"])
-        base = found.get("ce_epochbase")
-        if base is None:
-            return Numbers(epoch, sequence, None)
-        old, _, last = base.partition(b":")
-        return Numbers(epoch, sequence, (int(old), int(last)))
-    except (KeyError, ValueError):
+def numbers_of(headers: Headers) -> Numbers | None:
+    """Read a record's numbers; None when they are absent, doubled or not what this bus writes.
+
+    Whoever else writes to the topic must not look like a fact: a negative number would pass for a duplicate and be
+    dropped unseen, a number beyond the column's range would fail in the database for ever.
+    """
+    found = [(name, value) for name, value in headers if name in _NUMBERS]
+    values = {name: value for name, value in found if value is not None}
+    if len(values) != len(found):
         return None
+    epoch, sequence, base = (values.get(name) for name in _NUMBERS)
+    if epoch is None or sequence is None or not _EPOCH.fullmatch(epoch) or not _SEQUENCE.fullmatch(sequence):
+        return None
+    old = (0, 0)
+    if base is not None:
+        parts = _BASE.fullmatch(base)
+        if parts is None:
+            return None
+        old = (int(parts[1]), int(parts[2]))
+    numbers = Numbers(int(epoch), int(sequence), None if base is None else old)
+    sound = numbers.sequence >= 1 and max(numbers.epoch, numbers.sequence, *old) <= _LARGEST
+    return numbers if sound else None
 
 
-def source_of(headers: Iterable[tuple[str, bytes]]) -> str | None:
-    """Return who wrote the record, as its `ce_source` says."""
-    return next((value.decode("utf-8", "replace") for name, value in headers if name == "ce_source"), None)
+def text_of(headers: Headers, name: str) -> str | None:
+    """Return the first header of that name as text, whatever bytes it holds; None when there is none."""
+    return next((value.decode("utf-8", "replace") for key, value in headers if key == name and value is not None), None)
 
 
-def to_envelope(headers: Iterable[tuple[str, bytes]], topic: str, partition: int, numbers: Numbers) -> Envelope:
+def to_envelope(headers: Headers, topic: str, partition: int, numbers: Numbers) -> Envelope:
     """Read a record's envelope.
 
     Raises:
-        ValueError: an attribute that CloudEvents or the bus requires is missing or malformed; the message names it.
+        ValueError: an attribute that CloudEvents or the bus requires is missing, doubled or malformed; the message
+            names it.
     """
-    found = {name: value.decode() for name, value in headers}
-    for name in ("ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_partitionkey", "traceparent"):
-        if not found.get(name):
-            raise ValueError(f"header {name} is missing")
+    found = _attributes(headers)
     if found["ce_specversion"] != "1.0":
         raise ValueError("header ce_specversion is not 1.0")
     time = datetime.fromisoformat(found["ce_time"])
@@ -104,3 +123,18 @@ def to_envelope(headers: Iterable[tuple[str, bytes]], topic: str, partition: int
         epoch=numbers.epoch,
         sequence=numbers.sequence,
     )
+
+
+def _attributes(headers: Headers) -> dict[str, str]:
+    """Return the envelope's attributes; headers of other tools may hold any bytes and are not looked at."""
+    ours = [(name, value) for name, value in headers if name in _ATTRIBUTES]
+    doubled = [name for name, count in Counter(name for name, _ in ours).items() if count > 1]
+    if doubled:
+        raise ValueError(f"header {doubled[0]} stands there twice")
+    found = {name: value.decode() for name, value in ours if value}
+    for name in _REQUIRED:
+        if name not in found:
+            raise ValueError(f"header {name} is missing")
+    if any("\x00" in value for value in found.values()):
+        raise ValueError("a header holds a NUL character, which no database column takes")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 import asyncpg
@@ -50,17 +51,19 @@ class Leases:
         self._holder = holder
         self._partitions = partitions
         self.held: frozenset[int] = frozenset()
+        self._changing = asyncio.Lock()
 
     async def renew(self) -> None:
         """Renew what is held and take a fair share of what nobody holds."""
-        async with borrow(self._pool) as connection, connection.transaction():
-            kept = await connection.fetch(_RENEW, self._holder, SECONDS)
-            gained = await connection.fetch(_CLAIM, self._holder, self._partitions, SECONDS)
-        self.held = frozenset(row["partition"] for row in (*kept, *gained))
+        async with self._changing, borrow(self._pool) as connection:
+            async with connection.transaction():
+                kept = await connection.fetch(_RENEW, self._holder, SECONDS)
+                gained = await connection.fetch(_CLAIM, self._holder, self._partitions, SECONDS)
+            self.held = frozenset(row["partition"] for row in (*kept, *gained))
 
     async def take(self, partitions: Iterable[int]) -> None:
         """Take these leases at once: this replica reads their partitions, so it writes them too."""
         wanted = sorted(partitions)
-        async with borrow(self._pool) as connection:
+        async with self._changing, borrow(self._pool) as connection:
             await connection.execute(_FORCE, self._holder, wanted, SECONDS)
-        self.held |= frozenset(wanted)
+            self.held |= frozenset(wanted)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
@@ -20,6 +21,13 @@ class Cursor(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.epoch}:{self.sequence}"
+
+
+class Row(Protocol):
+    """A row of the database, by column."""
+
+    def __getitem__(self, column: str, /) -> Any:  # noqa: ANN401 - a column's type is the table's
+        """Return the column's value."""
 
 
 _LOAD = """
@@ -40,14 +48,17 @@ SELECT topic, partition, max(epoch) AS epoch, max(first + count - 1) AS last FRO
 
 _AGE = "SELECT coalesce(sum(count), 0) AS pending, min(appended_at) AS oldest FROM outbox_segment"
 
-# Monotone and conditional on the epoch, whoever writes it and however late.
+# Monotone and conditional on the stream's epoch being that of the publisher's term, whoever writes it and however late.
+# A segment goes only where `published` may move: else a restart would find neither the fact nor that it was sent.
 _RECORD = """
 WITH done AS (
-    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS d (topic, partition, epoch, sequence)
+    SELECT d.topic, d.partition, d.epoch, d.sequence
+    FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+        AS d (topic, partition, epoch, sequence, term)
+    JOIN outbox_stream s USING (topic, partition) WHERE s.epoch = d.term
 ), moved AS (
     INSERT INTO outbox_published AS p (topic, partition, epoch, sequence)
-    SELECT d.* FROM done d JOIN outbox_stream s USING (topic, partition) WHERE s.epoch = d.epoch
-    ORDER BY d.topic, d.partition
+    SELECT * FROM done ORDER BY topic, partition
     ON CONFLICT (topic, partition) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence
     WHERE (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence)
 )
@@ -65,10 +76,18 @@ async def load_stream(connection: asyncpg.Connection, key: StreamKey) -> tuple[i
 
 
 async def next_segments(connection: asyncpg.Connection, key: StreamKey, after: Cursor) -> list[Segment]:
-    """Return the segments above `after` that follow one another without a hole."""
+    """Return the segments of one epoch above `after` that follow one another without a hole."""
+    return chain(key, await connection.fetch(_NEXT, *key, *after), after)
+
+
+def chain(key: StreamKey, rows: Iterable[Row], after: Cursor) -> list[Segment]:
+    """Make segments of rows in their order, up to a hole or to the next epoch."""
     found: list[Segment] = []
-    for row in await connection.fetch(_NEXT, *key, *after):
-        base = (row["base_epoch"], row["base"]) if row["epoch"] == row["stream_epoch"] else (0, 0)
+    for row in rows:
+        # The stream's row knows the base of its present epoch only. Numbers go on growing over epochs, so what came
+        # before the first segment of an older epoch is what was published last.
+        older = after if after.epoch != row["epoch"] else Cursor(0, 0)
+        base = Cursor(row["base_epoch"], row["base"]) if row["epoch"] == row["stream_epoch"] else older
         segment = Segment(*key, row["epoch"], row["first"], base, unpack(row["body"]))
         if found and (segment.epoch != found[-1].epoch or segment.first != found[-1].last + 1):
             break
@@ -99,12 +118,12 @@ class Recorder:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._dirty: dict[StreamKey, Cursor] = {}
+        self._dirty: dict[StreamKey, tuple[Cursor, int]] = {}
         self._wake = asyncio.Event()
 
-    def note(self, key: StreamKey, cursor: Cursor) -> None:
-        """Remember that everything up to `cursor` was acknowledged."""
-        self._dirty[key] = cursor
+    def note(self, key: StreamKey, cursor: Cursor, term: int) -> None:
+        """Remember that everything up to `cursor` was acknowledged in a term that began in the epoch `term`."""
+        self._dirty[key] = (cursor, term)
         self._wake.set()
 
     async def run(self) -> None:
@@ -127,8 +146,9 @@ class Recorder:
                     _RECORD,
                     [topic for topic, _ in keys],
                     [partition for _, partition in keys],
-                    [noted[key].epoch for key in keys],
-                    [noted[key].sequence for key in keys],
+                    [noted[key][0].epoch for key in keys],
+                    [noted[key][0].sequence for key in keys],
+                    [noted[key][1] for key in keys],
                 )
         except BaseException:
             self._dirty = {**noted, **self._dirty}

@@ -129,6 +129,7 @@ RETURNING p.topic
 _STOP = """
 UPDATE inbox_position SET state = 'stopped', reason = $6, at = clock_timestamp()
 WHERE topic = $1 AND partition = $2 AND (epoch, sequence, log_offset) = ($3, $4, $5) AND state = 'running'
+RETURNING topic
 """
 
 _TOUCH = """
@@ -184,9 +185,10 @@ async def move(
         raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")
 
 
-async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, reason: str) -> None:
-    """Stop the stream with a reason that a person can act on; nothing if it has moved meanwhile."""
-    await connection.execute(_STOP, topic, partition, at.epoch, at.sequence, at.offset, reason)
+async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, reason: str) -> bool:
+    """Stop the stream with a reason that a person can act on; return False if it has moved meanwhile."""
+    rows = await connection.fetch(_STOP, topic, partition, at.epoch, at.sequence, at.offset, reason)
+    return bool(rows)
 
 
 async def touch(connection: asyncpg.Connection, partition: int, topics: Sequence[str]) -> None:

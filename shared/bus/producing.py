@@ -106,13 +106,14 @@ class Producing:
             return self._producer
 
     def _judge(self, producer: AIOKafkaProducer, error: BaseException) -> None:
+        if self._producer is not producer:
+            return
         self._timeouts += 1
         if isinstance(error, _BROKEN) or self._timeouts >= _TIMEOUTS_BEFORE_NEW:
             _log.warning("producer abandoned", extra={"reason": type(error).__name__})
             self._timeouts = 0
-            if self._producer is producer:
-                self._producer = None
-                self._abandon(producer)
+            self._producer = None
+            self._abandon(producer)
 
     def _abandon(self, producer: AIOKafkaProducer) -> None:
         task = asyncio.get_running_loop().create_task(_stop(producer))
@@ -129,7 +130,9 @@ class Producing:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    try:
-        await asyncio.wait_for(producer.stop(), 4)
-    except (KafkaError, OSError, TimeoutError) as error:
-        _log.info("producer did not stop cleanly", extra={"reason": type(error).__name__})
+    # A stop that waits for the broker never comes to the sockets and the metadata task, so those are closed after it.
+    for close in (producer.stop, producer.client.close):
+        try:
+            await asyncio.wait_for(close(), 4)
+        except (KafkaError, OSError, TimeoutError) as error:
+            _log.info("producer did not stop cleanly", extra={"reason": type(error).__name__})

@@ -26,6 +26,7 @@ from shared.db.pool import borrow
 from shared.events.registry import TOPICS
 
 POLL_SECONDS = 0.1
+_LONGEST_PAUSE = 2.0
 RENEW_SECONDS = 3.0
 _BATCH_BYTES = 512 * 1024
 _MEMORY_SEGMENTS = 256
@@ -46,6 +47,7 @@ class _Stream:
         self.wake = asyncio.Event()
         self.cursor: Cursor | None = None
         self.epoch = 0
+        self.sent = 0
         self.halted: str | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -118,11 +120,11 @@ class Publisher:
             stream = self._streams.get(key)
             if stream is not None and stream.cursor is not None and stream.cursor >= wanted:
                 return
-            if segment.partition not in self._leases.held:
-                async with borrow(self._pool) as connection:
-                    _, cursor = await load_stream(connection, key)
-                if cursor >= wanted:
-                    return
+            # Another replica may have published it, whatever this one believes about its leases.
+            async with borrow(self._pool) as connection:
+                _, cursor = await load_stream(connection, key)
+            if cursor >= wanted:
+                return
             async with self._acked:
                 try:
                     await asyncio.wait_for(self._acked.wait(), POLL_SECONDS)
@@ -163,16 +165,20 @@ class Publisher:
     async def _publish(self, key: StreamKey, stream: _Stream) -> None:
         """One term after the other, while the lease is held and no person is needed."""
         stream.forget()
+        pause = POLL_SECONDS
         while stream.halted is None:
             if key[1] not in self._leases.held:
                 stream.forget()
                 stream.wake.clear()
                 await stream.wake.wait()
+            before = stream.sent
             try:
                 await self._term(key, stream)
-            except (Restart, ProduceUnknown):
+            except (Restart, ProduceUnknown) as why:
                 stream.forget()
-                await asyncio.sleep(POLL_SECONDS)
+                calm = isinstance(why, Restart) or stream.sent > before
+                pause = POLL_SECONDS if calm else min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(pause)
         _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": stream.halted})
         await asyncio.Event().wait()
 
@@ -212,10 +218,13 @@ class Publisher:
         assert stream.cursor is not None
         async with borrow(self._pool) as connection:
             segments = await next_segments(connection, key, stream.cursor)
-        if segments and not _follows(segments[0], stream.cursor):
-            stream.halted = f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}"
-            return []
-        return segments
+            if not segments or _follows(segments[0], stream.cursor):
+                return segments
+            _, published = await load_stream(connection, key)
+        if published > stream.cursor:  # another replica went on while this one slept on its cursor
+            raise Restart
+        stream.halted = f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}"
+        return []
 
     async def _send(self, key: StreamKey, stream: _Stream, segments: list[Segment]) -> None:
         """Send what fits into one batch, in order, and move the cursor to the last number acknowledged."""
@@ -234,7 +243,8 @@ class Publisher:
         if stream.cursor is None:  # the epoch changed while the batch was under way
             raise Restart
         stream.cursor = ends[count - 1]
-        self._recorder.note(key, stream.cursor)
+        stream.sent += count
+        self._recorder.note(key, stream.cursor, stream.epoch)
         async with self._acked:
             self._acked.notify_all()
 
@@ -243,7 +253,7 @@ def _follows(segment: Segment, cursor: Cursor) -> bool:
     """Tell whether the number before the first unsent one of `segment` is known to be in the log (P1)."""
     if segment.epoch == cursor.epoch:
         return segment.first <= cursor.sequence + 1
-    return segment.first == segment.base[1] + 1 and Cursor(*segment.base) <= cursor
+    return segment.first == segment.base[1] + 1 and Cursor(*segment.base) == cursor
 
 
 def _records(segments: Sequence[Segment], cursor: Cursor, source: str) -> tuple[list[Record], list[Cursor]]:

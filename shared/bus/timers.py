@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 
@@ -55,11 +56,14 @@ async def run_timer(bus: Bus, timer: Timer) -> None:
 
 async def run_deferred(bus: Bus) -> int:
     """Handle one waiting fact whose instant has come; a timer of every service that reads."""
+    claimed: UUID | None = None
 
     async def act(uow: UnitOfWork, failure: Dead | None = None) -> int:
-        fact = await deferred.claim(uow.connection, uow.now)
+        nonlocal claimed
+        fact = await deferred.claim(uow.connection, uow.now, claimed)
         if fact is None:
             return 0
+        claimed = fact.id  # tries and the burial are of this one fact, whatever else becomes due or is locked meanwhile
         raw = Raw(fact.topic, fact.partition, fact.offset, fact.key, fact.headers, fact.body, numbers_of(fact.headers))
         assert bus.decoder is not None
         assert bus.handle is not None

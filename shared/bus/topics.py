@@ -49,8 +49,8 @@ async def create_topics(
         KafkaError: the broker is away or refuses.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         wanted = [
             NewTopic(topic.full_name(namespace), partitions, replication, topic_configs=topic_settings(topic))
             for topic in topics
@@ -73,8 +73,8 @@ async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topi
     """
     wanted = [topic.full_name(namespace) for topic in topics]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
     try:
+        await admin.start()
         described = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(wanted)}
     finally:
         await admin.close()

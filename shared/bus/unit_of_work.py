@@ -131,6 +131,8 @@ class Transactions:
     async def once(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Run `act` in one transaction and commit it.
 
+        Cancelled during COMMIT, it is cancelled: whether it happened, nobody is left to ask but the table.
+
         Raises:
             CommitUnknown: the answer to COMMIT was lost.
             Exception: whatever `act` raised; the transaction is rolled back.
@@ -148,8 +150,8 @@ class Transactions:
             appended_at = time.perf_counter()
             try:
                 await transaction.commit()
-            except BaseException as error:
-                if isinstance(error, asyncio.CancelledError) or is_lost_connection(error):
+            except Exception as error:
+                if is_lost_connection(error):
                     raise CommitUnknown("the answer to COMMIT was lost") from error
                 raise
             if segments:
@@ -157,8 +159,10 @@ class Transactions:
             self.offer(segments)
             return result
 
-    async def transact(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-        """Run `act` in one transaction, again from the start when it lost a race or its connection before COMMIT.
+    async def transact(
+        self, act: Callable[[UnitOfWork], Awaitable[T]], again: Callable[[BaseException], bool] = is_retriable
+    ) -> T:
+        """Run `act` in one transaction, from the start when it lost a race or its connection before COMMIT (`again`).
 
         Raises:
             CommitUnknown: the answer to COMMIT was lost; it is not repeated here, since it may have happened.
@@ -169,7 +173,7 @@ class Transactions:
             except CommitUnknown:
                 raise
             except Exception as error:
-                if attempt == ATTEMPTS or not is_retriable(error):
+                if attempt == ATTEMPTS or not again(error):
                     raise
                 await asyncio.sleep(random.uniform(0.5, 1.0) * min(0.02 * 2**attempt, 0.5))  # noqa: S311 - jitter
         raise AssertionError("unreachable")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncpg
 
+from shared.db.guard import StaleState
 from shared.errors import Retriable, Unknown
 
-_RETRIABLE_STATES = ("40P01", "40001", "55P03", "57014", "57P0", "25P03", "25P04", "08", "53")
+_RACES = ("40P01", "40001", "55P03")
+_RETRIABLE_STATES = (*_RACES, "57014", "57P0", "25P03", "25P04", "08", "53")
+_STALE_PLAN = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""A migration ran beside us; the driver has dropped its cache, so the same call works."""
 
 
 class CommitUnknown(Unknown):
@@ -19,13 +23,27 @@ def is_retriable(error: BaseException) -> bool:
     Deadlocks, serialization failures, lock and statement time limits, a server that shuts down or has no room, and
     lost connections. Such an error never makes a dead letter.
     """
+    if isinstance(error, _STALE_PLAN):
+        return True
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_RETRIABLE_STATES)
-    return isinstance(error, Retriable | Unknown | OSError | TimeoutError | asyncpg.InterfaceError)
+    return isinstance(error, Retriable | Unknown | OSError | TimeoutError) or _says_closed(error)
+
+
+def is_race(error: BaseException) -> bool:
+    """Tell whether another writer was in the way and all is rolled back, so that the same call works at once."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_RACES)
+    return isinstance(error, StaleState)
 
 
 def is_lost_connection(error: BaseException) -> bool:
     """Tell whether the connection itself is gone, so that nothing is known of what was under way on it."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P0"))
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError)
+    return isinstance(error, OSError | TimeoutError) or _says_closed(error)
+
+
+def _says_closed(error: BaseException) -> bool:
+    """Tell a closed connection or pool from a wrong call: the driver has one class for both, and no code."""
+    return isinstance(error, asyncpg.InterfaceError) and ("closed" in str(error) or "closing" in str(error))

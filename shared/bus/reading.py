@@ -1,0 +1,230 @@
+"""Reads one partition number, with all the topics that a service subscribes to (L7, R3 to R6, R8, O3).
+
+The truth of how far a stream was read is its row in the database; the broker's offsets are only a hint where to look,
+and feed tools that show lag. So a loop may forget everything at any moment and begin again from its rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+
+from shared.bus import positions
+from shared.bus.decoding import Decoder, Raw
+from shared.bus.handling import HandlerBroken, Handling, Read
+from shared.bus.headers import numbers_of, text_of
+from shared.bus.positions import NotOwner, Position, Stopped
+from shared.db.faults import is_retriable
+from shared.db.pool import borrow
+from shared.events.registry import Topic
+from shared.telemetry.metrics import Metrics
+
+BATCH = 2000
+LOOK_SECONDS = 10.0
+"""So often a loop compares its view with the rows: another owner may have moved on, a person have mended a stream."""
+
+_POLL_MS = 500
+_LAG_COMMIT_SECONDS = 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class _Reset(Exception):
+    """Begin again from the rows in the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all loops of a service share. `kafka` is the group's member, started; `topics` in the order of a batch."""
+
+    kafka: AIOKafkaConsumer
+    namespace: str
+    topics: Sequence[Topic]
+    decoder: Decoder
+    metrics: Metrics
+
+
+class PartitionLoop:
+    """Everything of one partition number: its topics' facts, in one fixed order, into one transaction a batch."""
+
+    def __init__(self, around: Surroundings, handling: Handling, partition: int) -> None:
+        self._around = around
+        self._kafka = around.kafka
+        self._handling = handling
+        self._pool = handling.pool
+        self._partition = partition
+        self._topics = [topic.name for topic in around.topics]
+        self._sources = {topic.name: topic.source for topic in around.topics}
+        self._tps = {
+            topic.name: TopicPartition(topic.full_name(around.namespace), partition) for topic in around.topics
+        }
+        self._positions: dict[str, Position] = {}
+        self._rewound: set[str] = set()
+        self._size = BATCH
+        self._committed_at = 0.0
+        self._looked_at = 0.0
+        self.stopped: dict[str, str] = {}
+        self.failing: str | None = None
+        self.busy = asyncio.Lock()
+        self.leaving = False
+
+    async def run(self) -> None:
+        """Read until cancelled; whatever is unknown or lost sends the loop back to its rows.
+
+        Raises:
+            Exception: what nobody foresaw; `failing` names it until a step succeeds.
+        """
+        pause = _FIRST_PAUSE
+        while not self.leaving:
+            try:
+                await self._assigned()
+                while not self.leaving:
+                    await self._step()
+                    self.failing, pause = None, _FIRST_PAUSE
+            except (_Reset, NotOwner, NoOffsetForPartitionError, OffsetOutOfRangeError, IllegalStateError):
+                await asyncio.sleep(pause)
+            except Exception as error:
+                if not isinstance(error, KafkaError) and not is_retriable(error):
+                    self.failing = type(error).__name__
+                    raise
+                # A batch that is too long for a time limit would be too long for ever.
+                self._size = max(self._size // 2, 1)
+                _log.warning("partition waits", extra={"partition": self._partition, "reason": type(error).__name__})
+                await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _assigned(self) -> None:
+        """Take up each topic where its row says, and stop where a row says so."""
+        async with borrow(self._pool) as connection:
+            rows = await positions.load(connection, self._partition, self._topics)
+        self._looked_at = asyncio.get_running_loop().time()
+        self._positions = {topic: row for topic, row in rows.items() if isinstance(row, Position)}
+        self.stopped = {topic: row.reason for topic, row in rows.items() if isinstance(row, Stopped)}
+        for topic in self.stopped:
+            self._kafka.pause(self._tps[topic])
+        begin = await self._kafka.beginning_offsets(list(self._tps.values()))
+        end = await self._kafka.end_offsets(list(self._tps.values()))
+        for topic, position in self._positions.items():
+            tp = self._tps[topic]
+            # The last record taken is read once more: if it is not the one at the position, the numbers will show it.
+            inside = begin[tp] < position.offset <= end[tp] and topic not in self._rewound
+            self._kafka.seek(tp, position.offset - 1 if inside else begin[tp])
+            self._kafka.resume(tp)
+
+    async def _step(self) -> None:
+        live = [self._tps[topic] for topic in self._positions]
+        if not live:
+            await asyncio.sleep(LOOK_SECONDS)
+            raise _Reset
+        got = await self._kafka.getmany(*live, timeout_ms=_POLL_MS, max_records=self._size)
+        if got:
+            async with self.busy:
+                await self._take(got)
+            self._size = min(self._size * 2, BATCH)
+        await self._look(idle=not got)
+
+    async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
+        reads: list[Read] = []
+        stops: dict[str, tuple[Position, str]] = {}
+        for topic in self._topics:
+            for record in got.get(self._tps[topic], ()):
+                stopped = self._read(topic, record, reads)
+                if stopped is not None:
+                    stops[topic] = (self._latest(topic, reads), stopped.reason)
+                    break
+        if reads:
+            try:
+                self._positions = await self._handling.take(reads, self._positions)
+            except HandlerBroken as broken:
+                await self._stop(dict.fromkeys(broken.at, str(broken)), broken.at)
+                raise _Reset from broken
+            self._rewound -= {read.topic for read in reads if read.took}
+            await self._commit_for_lag_tools()
+        if stops:
+            await self._gap_or_stop(stops)
+
+    def _latest(self, topic: str, reads: Sequence[Read]) -> Position:
+        return next((read.after for read in reversed(reads) if read.topic == topic), self._positions[topic])
+
+    def _read(self, topic: str, record: ConsumerRecord, reads: list[Read]) -> Stopped | None:
+        """Judge one record by its numbers (the table of the bus) and note what becomes of it."""
+        before = self._latest(topic, reads)
+        numbers = numbers_of(record.headers)
+        if text_of(record.headers, "ce_source") != self._sources[topic]:
+            numbers = None
+        key = record.key.decode("utf-8", "replace") if record.key else None
+        raw = Raw(topic, self._partition, record.offset, key, record.headers, record.value, numbers)
+        if numbers is None:
+            # The offset moves and the number does not, so a fact that lost its numbers shows as a gap as well.
+            reads.append(Read(topic, positions.passed(before, record.offset), self._around.decoder.decode(raw)))
+            return None
+        fact_id = (text_of(record.headers, "ce_id") or "").replace("\x00", "\ufffd")
+        verdict = positions.judge(before, numbers, fact_id)
+        if isinstance(verdict, Stopped):
+            return verdict
+        if verdict == "take":
+            after = positions.taken(before, numbers, fact_id, record.offset)
+            reads.append(Read(topic, after, self._around.decoder.decode(raw), took=True))
+            return None
+        after = positions.passed(before, record.offset)
+        if after != before:  # else it is the record before the position, read only to check the hint
+            self._around.metrics.facts_duplicate.labels(topic).inc()
+            reads.append(Read(topic, after, None))
+        return None
+
+    async def _gap_or_stop(self, stops: Mapping[str, tuple[Position, str]]) -> None:
+        """A gap may come from a wrong hint or an old view: read again from the log's start, once; then stop."""
+        again = {topic for topic, (_, reason) in stops.items() if reason.startswith("gap")} - self._rewound
+        final = {topic: reason for topic, (_, reason) in stops.items() if topic not in again}
+        stopped = await self._stop(final, {topic: at for topic, (at, _) in stops.items()})
+        for topic in stopped:
+            if final[topic].startswith("gap"):
+                self._around.metrics.gaps.labels(topic).inc()
+        self._rewound = (self._rewound | again) - final.keys()
+        raise _Reset
+
+    async def _stop(self, reasons: Mapping[str, str], at: Mapping[str, Position]) -> list[str]:
+        """Stop these streams, and return those that still stood where this loop saw them."""
+        stopped: list[str] = []
+        for topic, reason in sorted(reasons.items()):
+            async with borrow(self._pool) as connection:
+                if await positions.stop(connection, topic, self._partition, at[topic], reason):
+                    stopped.append(topic)
+        for topic in stopped:
+            _log.error("stream stopped", extra={"topic": topic, "partition": self._partition, "reason": reasons[topic]})
+        return stopped
+
+    async def _look(self, *, idle: bool) -> None:
+        """Every ten seconds compare with the database, and note which streams are read to the end (R8)."""
+        now = asyncio.get_running_loop().time()
+        if now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
+        async with borrow(self._pool) as connection:
+            rows = await positions.load(connection, self._partition, self._topics)
+        if {topic: row for topic, row in rows.items() if isinstance(row, Position)} != self._positions:
+            raise _Reset
+        if not idle:
+            return
+        # No connection is held while the broker is asked: it may be away, and the pool is the whole service's.
+        ends = await self._kafka.end_offsets([self._tps[topic] for topic in self._positions])
+        at_end = [topic for topic, position in self._positions.items() if position.offset == ends[self._tps[topic]]]
+        async with borrow(self._pool) as connection:
+            await positions.touch(connection, self._partition, at_end)
+
+    async def _commit_for_lag_tools(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._committed_at < _LAG_COMMIT_SECONDS:
+            return
+        self._committed_at = now
+        offsets = {self._tps[topic]: position.offset for topic, position in self._positions.items()}
+        try:
+            await asyncio.wait_for(self._kafka.commit(offsets), 5)
+        except (KafkaError, TimeoutError) as error:
+            _log.info("lag offsets not committed", extra={"reason": type(error).__name__})
