@@ -36,7 +36,9 @@ def test_an_identifier_with_a_trailing_newline_is_refused() -> None:
     """`$` in a pattern would let it through."""
     kind = FACT_TYPES[1]
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b'{"customer_id":"c-1\\n","account_id":"a","as_of":"2026-02-25T00:00:00Z"}', type=kind.model)
+        msgspec.json.decode(
+            b'{"customer_id":"c-1\\n","account_id":"a","as_of":"2026-02-25T00:00:00Z"}', type=kind.model
+        )
 
 
 def test_an_instant_without_an_offset_is_refused() -> None:
