@@ -14,6 +14,8 @@ from services.assignment.store.customers import HELD, Held, held_of
 from shared.ids import uuid7
 
 _IN_SCOPE = "($1 OR ($2::text IS NOT NULL AND (team = $2 OR team IS NULL)) OR collector = $3)"
+# Two requests of one collector at once would each skip the row that the other holds, and take two cases.
+_ONE_DESK = "SELECT pg_advisory_xact_lock(hashtextextended($1, 7458))"
 _LEASED = f"{HELD} WHERE workable AND collector = $1 AND leased_by = $1 AND leased_until > $2 LIMIT 1 FOR UPDATE"
 _FREE = f"""{HELD}
 WHERE workable AND collector = $1 AND (leased_until IS NULL OR leased_until <= $2 OR leased_by = $1)
@@ -78,6 +80,7 @@ async def take_next(
 
     The answer carries the lease to be saved. Leases are on the machine's clock; what may be offered, on the domain's.
     """
+    await connection.execute(_ONE_DESK, staff_id)
     found = held_of(await connection.fetch(_LEASED, staff_id, machine_now))
     if not found:
         found = held_of(await connection.fetch(_FREE, staff_id, machine_now, now))
