@@ -54,6 +54,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         timers=timers(senders),
     )
     app = create_service(bus, title="通知服务 Notices", settings=settings, routers=(router,), parts=parts)
+    app.state.senders = senders
     return _with_gateways(app, gateways)
 
 

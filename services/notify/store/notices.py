@@ -97,7 +97,7 @@ ORDER BY n.notice_id LIMIT $3 FOR UPDATE SKIP LOCKED
 _GIVE_UP = """
 UPDATE notice n
 SET state = w.state, reason = w.reason, holder = NULL, lease_until = NULL,
-    ended_at = CASE WHEN w.state = 'due' THEN NULL ELSE $2 END
+    ended_at = CASE WHEN w.state = 'due' THEN NULL ELSE $2::timestamptz END
 FROM jsonb_to_recordset($1::jsonb) AS w (notice_id text, state text, reason jsonb)
 WHERE n.notice_id = w.notice_id
 """

@@ -1,0 +1,1 @@
+"""Notify on real parts."""
