@@ -1,0 +1,113 @@
+"""What is known of a customer is a function of the facts, whatever the order across topics and whatever is repeated."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.assignment.domain.model import Customer
+from shared.events.kinds import Fact
+from shared.events.notices import NoticeSent
+from tests.unit.assignment.given import (
+    DUE,
+    WEDNESDAY,
+    Story,
+    at,
+    cured,
+    graded,
+    lift,
+    overdue,
+    paid,
+    reachable,
+    reversed_,
+    stop,
+)
+
+HOUR = timedelta(hours=1)
+CARD: list[Fact] = [
+    paid(20_000, "P0", valued=WEDNESDAY + HOUR),
+    overdue("A1"),
+    overdue("A2", amount=40_000, due=DUE["M4"]),
+    stop("dispute", WEDNESDAY),
+    paid(30_000, "P1", valued=WEDNESDAY + HOUR),
+    reversed_(30_000, "P2", when=WEDNESDAY + 3 * HOUR),
+    paid(30_000, "P2", valued=WEDNESDAY + 2 * HOUR),
+    cured(WEDNESDAY + 4 * HOUR, "A2"),
+    lift("dispute", WEDNESDAY + 5 * HOUR),
+    reversed_(30_000, "P1", when=WEDNESDAY + 6 * HOUR),
+]
+RISK: list[Fact] = [graded("B"), graded("E", account_id="A2"), graded("D", version=2)]
+CONTACTS: list[Fact] = [reachable(), reachable(WEDNESDAY + HOUR, language="en")]
+NOTICES: list[Fact] = [
+    NoticeSent(
+        notice_id="N1",
+        customer_id="C1",
+        staff_id=None,
+        case_id="K0",
+        purpose="reminder",
+        channel="sms",
+        template="reminder_first",
+        template_version="1",
+        sent_at=WEDNESDAY,
+        barrier_at=WEDNESDAY,
+    )
+]
+STREAMS = (CARD, RISK, CONTACTS, NOTICES)
+
+
+@st.composite
+def merged(draw: Any) -> list[Fact]:
+    """Every stream in its own order, merged in any way, with facts told again at any later place."""
+    left = [list(stream) for stream in STREAMS]
+    out: list[Fact] = []
+    while any(left):
+        stream = draw(st.sampled_from([stream for stream in left if stream]))
+        out.append(stream.pop(0))
+        if draw(st.booleans()):
+            out.append(draw(st.sampled_from(out)))
+    return out
+
+
+def after(facts: list[Fact]) -> Story:
+    return Story().told(WEDNESDAY + 7 * HOUR, *facts)
+
+
+EXPECTED = after([fact for stream in STREAMS for fact in stream])
+
+
+@given(merged())
+def test_facts_of_all_topics_in_any_order_and_repeated_give_one_state(facts: list[Fact]) -> None:
+    """Does not cover the timeline: it tells in which order things became known here."""
+    assert after(facts).customer == EXPECTED.customer
+
+
+@given(merged())
+def test_and_from_there_the_plan_takes_the_same_steps(facts: list[Fact]) -> None:
+    story, expected = after(facts).until(at("03-20 09:00")), after(CARD + RISK + CONTACTS).until(at("03-20 09:00"))
+    assert story.customer == expected.customer
+    assert [fact for fact in story.facts if fact not in expected.facts] == []
+
+
+@given(st.permutations([fact for stream in STREAMS for fact in stream]))
+def test_even_within_a_topic_the_order_does_not_change_what_is_owed_or_who_is_stopped(facts: list[Fact]) -> None:
+    """How many episodes there were depends on what was known when; whether one is open does not."""
+    customer, expected = after(list(facts)).customer, EXPECTED.customer
+    assert customer.accounts == expected.accounts
+    assert customer.stops == expected.stops
+    assert customer.reach == expected.reach
+    assert (customer.open_case is None) == (expected.open_case is None)
+
+
+def test_a_customer_s_document_is_read_as_it_was_written() -> None:
+    for story in (EXPECTED, after(CARD + RISK).until(at("03-20 09:00"))):
+        stored = msgspec.json.encode(story.customer)
+        assert msgspec.json.decode(stored, type=Customer) == story.customer
+
+
+def test_a_document_is_small_enough_for_the_hot_path() -> None:
+    """A case with two accounts, in bytes; a field that is not said is not stored."""
+    assert len(msgspec.json.encode(EXPECTED.customer)) < 2_500
