@@ -179,7 +179,7 @@ async def move(
         [position.sequence for position in after],
         [position.offset for position in after],
         [position.last_id for position in after],
-        [msgspec.json.encode(position.seen, order="sorted").decode() for position in after],
+        [msgspec.json.encode(position.seen).decode() for position in after],
     )
     if len(rows) != len(topics):
         raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")

@@ -2,53 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 
-from shared.bus.bus import Bus
-from shared.bus.unit_of_work import UnitOfWork
-from tests.integration.bus.toys import payment, toys
-from tests.integration.conftest import Stage
+from shared.events.registry import RISK
+from tests.integration.bus.log import facts_in, faults_of, log_of
+from tests.integration.bus.toys import Toys, at_rest, dead_letters, payments, post, running
 
-
-async def post(bus: Bus, customers: int, payments: int) -> None:
-    """Post `payments` payments of each customer, one transaction a payment number."""
-    for number in range(payments):
-
-        async def act(uow: UnitOfWork, number: int = number) -> None:
-            for customer in range(customers):
-                uow.emit(payment(f"c-{customer}", number))
-
-        await bus.transact(act)
+CUSTOMERS = [f"c-{number}" for number in range(20)]
 
 
-async def settled(*buses: Bus) -> None:
-    """Wait until everything is read and published."""
-    async with asyncio.timeout(30):
-        while not all([(await bus.idle()).idle for bus in buses]):
-            await asyncio.sleep(0.05)
+async def test_every_fact_takes_effect_once_and_in_order_and_is_answered_once(toys: Toys) -> None:
+    one, other = toys.writer(), toys.reader()
+    async with running(one, other):
+        for number in range(10):
+            await one.transact(partial(post, customers=CUSTOMERS, number=number))
+        await at_rest(one, other)
+    assert await payments(toys.read_url) == {key: [f"p-{number}" for number in range(10)] for key in CUSTOMERS}
+    log = await log_of(toys.stage, RISK)
+    assert faults_of(log) == []
+    assert len(facts_in(log)) == 200
+    assert await dead_letters(toys.read_url) == []
 
 
-async def ready(bus: Bus) -> None:
-    """Wait until a bus can work."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                if not await bus.not_ready():
-                    return
-            except OSError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-async def test_every_fact_takes_effect_once_and_in_order(stage: Stage) -> None:
-    async with toys(stage) as (one, other):
-        await ready(one)
-        await ready(other)
-        await post(one, customers=20, payments=10)
-        await settled(one, other)
-        async with other.reading() as connection:
-            rows = await connection.fetch("SELECT customer_id, payments FROM toy")
-            graded = await connection.fetchval("SELECT sum(head) FROM outbox_stream")
-    assert len(rows) == 20
-    assert all(row["payments"] == [f"p-{number}" for number in range(10)] for row in rows)
-    assert graded == 200
+async def test_a_pool_of_two_connections_is_enough_for_all_loops_and_timers(toys: Toys) -> None:
+    """Nobody waits for a second connection while holding one."""
+    one, other = toys.writer(), toys.reader()
+    for bus in (one, other):
+        bus._settings = bus._settings.model_copy(update={"pool_size": 2})
+    async with running(one, other):
+        for number in range(5):
+            await one.transact(partial(post, customers=CUSTOMERS, number=number))
+        await at_rest(one, other)
+    assert await payments(toys.read_url) == {key: [f"p-{number}" for number in range(5)] for key in CUSTOMERS}

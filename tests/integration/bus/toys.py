@@ -6,8 +6,10 @@ was lost, what was done twice and what was out of order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -22,12 +24,15 @@ from shared.bus.handling import BatchHandler
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
 from shared.bus.tables import bus_tables_v1
-from shared.bus.unit_of_work import Incoming, UnitOfWork
+from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.clock import FrozenClock
 from shared.db.guard import all_saved
+from shared.db.pool import open_pool
 from shared.events.card import PaymentPosted
-from shared.events.registry import CARD
+from shared.events.registry import CARD, Topic
 from shared.events.risk import AccountGraded
+from shared.settings import ServiceSettings
+from shared.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,14 +45,14 @@ _TABLE = """
 CREATE TABLE toy (customer_id text PRIMARY KEY, version bigint NOT NULL, payments text[] NOT NULL)
 """
 _LOAD = "SELECT customer_id, version, payments FROM toy WHERE customer_id = ANY ($1::text[]) ORDER BY 1 FOR UPDATE"
-_SAVE = """
+UNGUARDED = """
 INSERT INTO toy AS t (customer_id, version, payments)
 SELECT key, version + 1, string_to_array(payments, ' ') FROM unnest($1::text[], $2::bigint[], $3::text[])
     AS u (key, version, payments) ORDER BY key
 ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, payments = excluded.payments
-WHERE t.version = excluded.version - 1
 RETURNING customer_id
 """
+GUARDED = UNGUARDED.replace("RETURNING", "WHERE t.version = excluded.version - 1 RETURNING")
 
 
 def payment(customer: str, number: int) -> PaymentPosted:
@@ -62,18 +67,48 @@ def payment(customer: str, number: int) -> PaymentPosted:
     )
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the toy has of each customer: the version of the row that was read, and the payments in their order."""
+
+    versions: dict[str, int]
+    payments: dict[str, list[str]]
+
+
+async def load(uow: UnitOfWork, keys: Sequence[str]) -> Known:
+    """Load and lock what is there; a customer who is not there has version 0."""
+    rows = {row["customer_id"]: row for row in await uow.connection.fetch(_LOAD, sorted(keys))}
+    return Known(
+        {key: rows[key]["version"] if key in rows else 0 for key in keys},
+        {key: list(rows[key]["payments"]) if key in rows else [] for key in keys},
+    )
+
+
+async def save(uow: UnitOfWork, known: Known, upsert: str = GUARDED) -> None:
+    """Write all in one upsert, over the versions that were read."""
+    keys = sorted(known.versions)
+    versions = [known.versions[key] for key in keys]
+    saved = await uow.connection.fetch(upsert, keys, versions, [" ".join(known.payments[key]) for key in keys])
+    all_saved(sent=len(keys), returned=len(saved))
+
+
+async def post(uow: UnitOfWork, customers: Sequence[str], number: int) -> None:
+    """What the toy writer does in one transaction: note a payment of each customer, and tell it."""
+    known = await load(uow, customers)
+    for customer in customers:
+        known.payments[customer].append(f"p-{number}")
+        uow.emit(payment(customer, number))
+    await save(uow, known)
+
+
 async def count_payments(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
     """The toy reader's handler: load all, fold in memory, one guarded upsert, one grade a payment."""
-    keys = sorted({item.key for item in batch})
-    rows = {row["customer_id"]: row for row in await uow.connection.fetch(_LOAD, keys)}
-    seen = {key: list(rows[key]["payments"]) if key in rows else [] for key in keys}
+    known = await load(uow, sorted({item.key for item in batch}))
     for item in batch:
         assert isinstance(item.fact, PaymentPosted)
-        seen[item.key].append(item.fact.payment_id)
-        uow.emit(grade(item.key, len(seen[item.key])), cause=item)
-    versions = [rows[key]["version"] if key in rows else 0 for key in keys]
-    saved = await uow.connection.fetch(_SAVE, keys, versions, [" ".join(seen[key]) for key in keys])
-    all_saved(sent=len(keys), returned=len(saved))
+        known.payments[item.key].append(item.fact.payment_id)
+        uow.emit(grade(item.key, len(known.payments[item.key])), cause=item)
+    await save(uow, known)
     return [DONE] * len(batch)
 
 
@@ -94,16 +129,15 @@ def grade(customer: str, version: int) -> AccountGraded:
     )
 
 
-async def prepare(url: str, partitions: int, *, reader: bool) -> None:
-    """Make the bus's tables and the toy's, and subscribe the reader."""
+async def prepare(url: str, partitions: int, subscriptions: Collection[Topic]) -> None:
+    """Make the bus's tables and the toy's, and subscribe."""
     engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://"))
     async with engine.begin() as connection:
         await connection.run_sync(_create)
     await engine.dispose()
-    if reader:
-        plain = await asyncpg.connect(url)
-        await subscribe(plain, (CARD,), partitions)
-        await plain.close()
+    plain = await asyncpg.connect(url)
+    await subscribe(plain, list(subscriptions), partitions)
+    await plain.close()
 
 
 def _create(connection: Connection) -> None:
@@ -111,29 +145,131 @@ def _create(connection: Connection) -> None:
     connection.execute(text(_TABLE))
 
 
-def writer(stage: Stage, url: str, *, instance: str = "0") -> Bus:
+def writer(settings: ServiceSettings) -> Bus:
     """Return the toy that posts payments."""
-    return Bus(service="ingest", settings=stage.settings(url, instance=instance), clock=FrozenClock(NOON))
+    return Bus(service="ingest", settings=settings, clock=FrozenClock(NOON))
 
 
-def reader(stage: Stage, url: str, *, instance: str = "0", handle: BatchHandler = count_payments) -> Bus:
+def reader(
+    settings: ServiceSettings, handle: BatchHandler = count_payments, subscriptions: Collection[Topic] = (CARD,)
+) -> Bus:
     """Return the toy that counts payments."""
     return Bus(
         service="scoring",
-        settings=stage.settings(url, instance=instance),
+        settings=settings,
         clock=FrozenClock(NOON),
-        subscriptions=(CARD,),
+        subscriptions=subscriptions,
         handle=handle,
         handles=frozenset({PaymentPosted}),
     )
 
 
-@asynccontextmanager
-async def toys(stage: Stage) -> AsyncIterator[tuple[Bus, Bus]]:
-    """Run a writer and a reader on fresh databases."""
+@dataclass(frozen=True)
+class Toys:
+    """The two toys' databases on a stage, and ways to run a toy on them."""
+
+    stage: Stage
+    write_url: str
+    read_url: str
+
+    def writer(self, instance: str = "0") -> Bus:
+        """Return a replica of the writer."""
+        return writer(self.stage.settings(self.write_url, instance=instance))
+
+    def reader(self, handle: BatchHandler = count_payments, instance: str = "0") -> Bus:
+        """Return a replica of the reader."""
+        return reader(self.stage.settings(self.read_url, instance=instance), handle)
+
+
+async def make_toys(stage: Stage, subscriptions: Collection[Topic] = (CARD,)) -> Toys:
+    """Make fresh databases for both toys."""
     write_url, read_url = await stage.database("writer"), await stage.database("reader")
-    await prepare(write_url, stage.partitions, reader=False)
-    await prepare(read_url, stage.partitions, reader=True)
-    one, other = writer(stage, write_url), reader(stage, read_url)
-    async with one.running(), other.running():
-        yield one, other
+    await prepare(write_url, stage.partitions, ())
+    await prepare(read_url, stage.partitions, subscriptions)
+    return Toys(stage, write_url, read_url)
+
+
+@asynccontextmanager
+async def running(*buses: Bus) -> AsyncIterator[None]:
+    """Run buses for the length of the block; each can work when it begins."""
+    async with AsyncExitStack() as exits:
+        for bus in buses:
+            await exits.enter_async_context(bus.running())
+        for bus in buses:
+            await ready(bus)
+        yield
+
+
+async def ready(bus: Bus) -> None:
+    """Wait until a bus can work."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if not await bus.not_ready():
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(0.02)
+
+
+async def at_rest(*buses: Bus) -> None:
+    """Wait until everything decided is published and everything published is read.
+
+    Two rounds without a change in between, since one replica may hand on what another one has just been asked about.
+    """
+    last: list[int] = []
+    async with asyncio.timeout(45):
+        while True:
+            found = [await bus.idle() for bus in buses]
+            marks = [idle.mark for idle in found]
+            if all(idle.idle for idle in found) and marks == last:
+                return
+            last = marks if all(idle.idle for idle in found) else []
+            await asyncio.sleep(0.03)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - what is awaited is in the database or the log
+            await asyncio.sleep(0.02)
+
+
+async def fetch(url: str, query: str, *arguments: object) -> list[asyncpg.Record]:
+    """Ask a database directly."""
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[asyncpg.Record] = await connection.fetch(query, *arguments)
+        return rows
+    finally:
+        await connection.close()
+
+
+async def execute(url: str, statement: str, *arguments: object) -> None:
+    """Change a database directly."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement, *arguments)
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def deciding(url: str, partitions: int) -> AsyncIterator[Transactions]:
+    """A writer that decides and never publishes: what it leaves behind is what a killed process does."""
+    pool = await open_pool(url, size=2)
+    try:
+        yield Transactions(pool, "ingest", partitions, FrozenClock(NOON), Metrics(), lambda _: None)
+    finally:
+        await pool.close()
+
+
+async def payments(url: str) -> dict[str, list[str]]:
+    """What a toy has of each customer."""
+    rows = await fetch(url, "SELECT customer_id, payments FROM toy")
+    return {row["customer_id"]: list(row["payments"]) for row in rows}
+
+
+async def dead_letters(url: str) -> list[asyncpg.Record]:
+    """A service's dead letters in the order of the log."""
+    return await fetch(url, "SELECT * FROM dead_letter ORDER BY partition, log_offset")

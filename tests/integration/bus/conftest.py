@@ -1,0 +1,23 @@
+"""Each test of the bus has topics and databases of its own, on the shared broker and server."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+
+from shared.bus import consumer
+from shared.events.registry import CARD, RISK
+from tests.integration.bus.toys import Toys, make_toys
+from tests.integration.conftest import MakeStage
+
+
+@pytest.fixture(autouse=True)
+def _short_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shortest that a broker allows, so that a replica that went away is missed soon."""
+    monkeypatch.setattr(consumer, "SESSION_MS", 6_000)
+
+
+@pytest_asyncio.fixture
+async def toys(make_stage: MakeStage) -> Toys:
+    """The two toys on two partitions."""
+    return await make_toys(await make_stage((CARD, RISK), partitions=2))
