@@ -26,23 +26,23 @@ def _text(*, key: bool = False, null: bool = False) -> Any:  # noqa: ANN401 - wh
     return Field(sa_column=Column(Text, primary_key=key, nullable=null))
 
 
-def _instant(*, null: bool = False) -> Any:  # noqa: ANN401
+def _instant(*, null: bool = False) -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(DateTime(timezone=True), nullable=null))
 
 
-def _whole(*, key: bool = False) -> Any:  # noqa: ANN401
+def _whole(*, key: bool = False) -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(Integer, primary_key=key, nullable=False, autoincrement=False))
 
 
-def _big() -> Any:  # noqa: ANN401
+def _big() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(BigInteger, nullable=False))
 
 
-def _flag() -> Any:  # noqa: ANN401
+def _flag() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(Boolean, nullable=False))
 
 
-def _json() -> Any:  # noqa: ANN401
+def _json() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(JSONB, nullable=False))
 
 
