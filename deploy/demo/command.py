@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -33,6 +34,7 @@ from shared.clock import step
 
 _INTERRUPTED = 130
 _HTTP_SECONDS = 15.0
+_KILL_SEEDS = 10_000
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -92,7 +94,7 @@ async def play(options: argparse.Namespace) -> int:
 
         client = Client(http, stack.urls, token_of)
         stepper = Stepper(clock_file, first, SERVICES)
-        killer = Killer(stack.kill, _victims(options.kill, seed), seed)
+        killer = _killer(stack, options, teller)
         director = Director(story, everybody(story, seed), client, stepper, teller, killer, state / "telemetry")
         try:
             await director.run()
@@ -102,7 +104,10 @@ async def play(options: argparse.Namespace) -> int:
         _tell_end(teller, director, killer, client, verdicts, counts)
     if options.counts is not None:
         options.counts.write_text(json.dumps(counts, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
-    teller.aside(f"{time.monotonic() - begun:.0f} s in all, {stepper.steps} steps of the clock")
+    took = time.monotonic() - begun
+    teller.aside(
+        f"{took:.0f} s in all, {stepper.seconds:.0f} s of them until all were at rest after {stepper.steps} steps"
+    )
     return _verdict(verdicts)
 
 
@@ -140,10 +145,12 @@ def _verdict(verdicts: Sequence[Verdict]) -> int:
     return 1 if failed else 0
 
 
-def _victims(kill: str | None, seed: int) -> dict[int, str]:
-    if kill is None:
-        return {}
-    return moments(SERVICES if kill == "each" else (kill,), seed)
+def _killer(stack: Stack, options: argparse.Namespace, teller: Teller) -> Killer:
+    if options.kill is None:
+        return Killer(stack.kill, {}, 0)
+    seed = secrets.randbelow(_KILL_SEEDS) if options.kill_seed is None else options.kill_seed
+    teller.aside(f"kill -9 at random moments, the same again with --kill-seed {seed}")
+    return Killer(stack.kill, moments(SERVICES if options.kill == "each" else (options.kill,), seed), seed)
 
 
 def _state() -> Path:
@@ -157,7 +164,8 @@ def _http() -> httpx.AsyncClient:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
-    parser.add_argument("--seed", type=int, help="other names and amounts for the twenty, other moments for the kills")
+    parser.add_argument("--seed", type=int, help="other names and amounts for the twenty")
+    parser.add_argument("--kill-seed", type=int, help="other moments for the kills (default: chance, and said)")
     parser.add_argument(
         "--kill", choices=[*SERVICES, "each"], help="SIGKILL this service, or each in turn, at a random moment"
     )

@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 
 _OWN_IDS = ("contact_id", "reminder_id", "notice_id", "promise_id", "hand_over_id")
 """What names an effect in a timeline: two entries of one kind with one of them are one effect twice."""
+_BY_COLLECTOR = "field_list"
+"""One a collector and day: how many there are hangs on whose the cases are, and that follows no order of the story."""
 _NOT_COUNTED = frozenset({"case_aged"})
 
 
@@ -237,7 +239,9 @@ def final_counts(seen: Seen, cases: Cases) -> dict[str, Any]:
         "queues": _count(str(case["queue"]) for case in cases.cases if case["status"] == "open"),
         "timeline": _count(_entry_name(entry) for entry in entries if entry["kind"] not in _NOT_COUNTED),
         "notices": _count(_notice_name(notice) for notice in seen.notices),
-        "reports to staff": _count(notice["purpose"] for notice in seen.staff_notices),
+        "reports to staff": _count(
+            notice["purpose"] for notice in seen.staff_notices if notice["purpose"] != _BY_COLLECTOR
+        ),
         "visits": _count(visit["state"] for visit in seen.visits),
         "reports to the assistant": _count(report["kind"] for report in seen.reports),
         "gaps": int(sum(seen.gaps.values())),

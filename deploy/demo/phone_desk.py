@@ -48,7 +48,7 @@ _SPOKEN: Final[Mapping[CallAnswer, str]] = MappingProxyType(
     }
 )
 _NOTES: Final[Mapping[CallAnswer, str]] = MappingProxyType({"complains": "客户投诉催收方式，要求书面答复"})
-_PAYDAY = time(10, 0)
+_PAYDAY = time(11, 0)
 _TRIES = 2
 """So many calls in vain are enough."""
 

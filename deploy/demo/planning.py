@@ -9,8 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 LENGTH = timedelta(minutes=45)
-_FIRST, _LAST = time(9, 0), time(20, 30)
+_LAST = time(20, 30)
 _ALL_WEEK = tuple(range(7))
+ANYTIME = (
+    {"weekdays": _ALL_WEEK, "since": "10:30", "until": "14:00"},
+    {"weekdays": _ALL_WEEK, "since": "16:00", "until": "20:30"},
+)
+"""When the collectors go out: not while the phone side works its list, so that no case comes back in mid-session."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,9 @@ def _first_free(
     visit: Mapping[str, Any], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
 ) -> Slot:
     customer = visit["customer"] or {}
-    windows = customer.get("at_home") or [
-        {"weekdays": _ALL_WEEK, "since": f"{_FIRST:%H:%M}", "until": f"{_LAST:%H:%M}"}
-    ]
-    anytime = [{"weekdays": _ALL_WEEK, "since": f"{_FIRST:%H:%M}", "until": f"{_LAST:%H:%M}"}]
+    windows = customer.get("at_home") or ANYTIME
     # Only hours of the same days that remain before the deadline are better than hours at which nobody is at home.
-    for hours, outside in ((windows, None), (anytime, "按客户时间无空档，另行安排")):
+    for hours, outside in ((windows, None), (ANYTIME, "按客户时间无空档，另行安排")):
         for start in _starts(hours, days, zone):
             if start > after and all(start >= other.ends_at or start + LENGTH <= other.starts_at for other in taken):
                 return Slot(visit["visit_id"], start, outside)
