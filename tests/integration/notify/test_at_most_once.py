@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -21,11 +22,14 @@ from services.notify.timers import give_up_lost
 from services.notify.writing import Writer
 from shared.bus.bus import Bus
 from shared.bus.timers import Timer
+from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import CommitUnknown
 from shared.events.notices import NoticeUnconfirmed
 from shared.rules.rulebook import rulebook
 from tests.integration.notify.conftest import House, Person, told, until
 from tests.unit.notify.build import reminder_due
+
+T = TypeVar("T")
 
 
 class Died(BaseException):
@@ -180,22 +184,32 @@ async def test_many_senders_at_once_send_each_reminder_once(house: House) -> Non
     assert sum(counts) == len(people)
 
 
+class Forgetful:
+    """A bus whose first commit is stored but not answered."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._answers = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def transact(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        result = await self._bus.transact(act)
+        if not self._answers:
+            self._answers = True
+            raise CommitUnknown("the answer to COMMIT was lost")
+        return result
+
+
 async def test_when_the_claims_commit_is_unknown_nothing_is_handed_over_and_the_notice_is_due_again(
-    person: Person, monkeypatch: pytest.MonkeyPatch
+    person: Person,
 ) -> None:
     house = person.house
-    real = Bus.transact
-
-    async def unknown(self: Bus, act: object) -> None:
-        monkeypatch.setattr(Bus, "transact", real)
-        await self.transact(act)  # type: ignore[arg-type]  # handed on as it is
-        raise CommitUnknown("the answer to COMMIT was lost")
-
     async with quiet(house):
         await due(person)
-        monkeypatch.setattr(Bus, "transact", unknown)
         with pytest.raises(CommitUnknown):
-            await senders(house, Hands({}, "7/first")).to_customers(house.bus)
+            await senders(house, Hands({}, "7/first")).to_customers(cast("Bus", Forgetful(house.bus)))
         assert (await person.notice())["state"] == "due"
         assert await person.messages() == []
     await house.settled()
@@ -229,3 +243,24 @@ async def test_a_reminder_in_hand_counts_as_a_contact(person: Person) -> None:
             made = await notices.messages(connection, [person.id], house.clock.now())
     assert [(channel, address) for _, channel, address in made[person.id]] == [("sms", person.mobile)]
     await swept(house, give_up_lost("7/second"))
+
+
+async def test_stopped_in_the_middle_what_has_begun_is_still_answered_and_written(person: Person) -> None:
+    house = person.house
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with quiet(house), gateways(house) as real:
+        await due(person)
+        slow = Slow(real["sms"], wait)
+        round_ = asyncio.create_task(senders(house, Hands({"sms": slow}, "7/first")).to_customers(house.bus))
+        await begun.wait()
+        round_.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await round_
+        assert (await person.notice())["state"] == "sent"
+    assert len(await person.messages()) == 1
