@@ -10,9 +10,9 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -31,6 +31,8 @@ from deploy.local.parts import SERVICES
 from deploy.local.stack import ROOT, Stack, wipe
 from deploy.local.state import default_state_dir
 from shared.clock import step
+
+T = TypeVar("T")
 
 _INTERRUPTED = 130
 _HTTP_SECONDS = 15.0
@@ -97,8 +99,7 @@ async def play(options: argparse.Namespace) -> int:
         killer = _killer(stack, options, teller)
         director = Director(story, everybody(story, seed), client, stepper, teller, killer, state / "telemetry")
         try:
-            await director.run()
-            verdicts, counts = await _reckon(director)
+            verdicts, counts = await _unless_failed(stack, _run(director))
         finally:
             await killer.stop()
         _tell_end(teller, director, killer, client, verdicts, counts)
@@ -109,6 +110,29 @@ async def play(options: argparse.Namespace) -> int:
         f"{took:.0f} s in all, {stepper.seconds:.0f} s of them until all were at rest after {stepper.steps} steps"
     )
     return _verdict(verdicts)
+
+
+async def _run(director: Director) -> tuple[list[Verdict], dict[str, Any]]:
+    await director.run()
+    return await _reckon(director)
+
+
+async def _unless_failed(stack: Stack, job: Coroutine[Any, Any, T]) -> T:
+    """The job's result.
+
+    Raises:
+        StartFailedError: a process was given up in the meantime.
+    """
+    working, failing = asyncio.create_task(job), asyncio.create_task(stack.failed())
+    try:
+        await asyncio.wait({working, failing}, return_when=asyncio.FIRST_COMPLETED)
+        if failing.done():
+            failing.result()
+        return await working
+    finally:
+        for task in (working, failing):
+            task.cancel()
+        await asyncio.gather(working, failing, return_exceptions=True)
 
 
 async def _reckon(director: Director) -> tuple[list[Verdict], dict[str, Any]]:

@@ -57,7 +57,7 @@ class Director:
         self.observer = Observer(client, story, people)
         self._phone = PhoneDesk(client, story, by_id, self.card_system, self._now, self._pay_later)
         self._field = FieldTeam(client, story, by_id, self.card_system, self._agenda, self._now, self._visit_days())
-        self._scenes = Scenes(story, by_id, self.observer, self._phone, self._field, teller, self._now, telemetry)
+        self._scenes = Scenes(story, by_id, self.observer, self._phone, teller, self._now, telemetry)
         self.trace_id = secrets.token_hex(16)
         self.rests: Sequence[Rest] = ()
 
@@ -126,7 +126,7 @@ class Director:
             self._agenda.add(self._at(day, _REPLAN), "plans", self._field.file_plans)
         for session in _SESSIONS:
             self._agenda.add(self._at(day, session), "phones", self._begin_session)
-        self._agenda.add(self._at(day, _LISTS), "lists", self._file_lists)
+        self._agenda.add(self._at(day, _LISTS), "lists", self._phone.file_lists)
         self._agenda.add(self._at(day, _PLANS), "plans", self._field.file_plans)
 
     async def _keep_staff(self) -> list[str]:
@@ -185,11 +185,6 @@ class Director:
         told, busy = await self._phone.round()
         if busy:
             self._agenda.add(self._now() + timedelta(minutes=CALL_MINUTES), "phones", self._call_round)
-        return told
-
-    async def _file_lists(self) -> list[str]:
-        told, filed = await self._phone.file_lists()
-        self._scenes.filed += [(self._now(), row) for row in filed]
         return told
 
     def _pay_later(self, at: datetime, name: str, customer: Customer, amount: int) -> None:

@@ -51,8 +51,8 @@ class FieldTeam:
     now: Callable[[], datetime]
     days: Sequence[date]
     doors: dict[str, int] = field(default_factory=dict)
-    plan: list[tuple[Slot, Visit, Member]] = field(default_factory=list)
-    """Everything that was ever planned, for the teller."""
+    slots: list[Slot] = field(default_factory=list)
+    """Everything that was ever planned."""
 
     async def file_plans(self) -> list[str]:
         """Each collector plans the own visits that have no hours yet, or whose hours have passed."""
@@ -68,7 +68,7 @@ class FieldTeam:
             return []
         now = self.now()
         lead = _LEAD_IN_THE_EVENING if now.astimezone(self.story.zone_info).time() > _NOON else _LEAD
-        taken = [slot for slot, _, _ in self.plan if slot.ends_at > now]
+        taken = [slot for slot in self.slots if slot.ends_at > now]
         today = now.astimezone(self.story.zone_info).date()
         slots = fit(mine, now + lead, [day for day in self.days if day >= today], taken, self.story.zone_info)
         by_id = {visit["visit_id"]: visit for visit in mine}
@@ -78,7 +78,7 @@ class FieldTeam:
         for slot, item in zip(slots, answer["items"], strict=True):
             visit = by_id[slot.visit_id]
             if item["outcome"] == "planned":
-                self.plan.append((slot, visit, member))
+                self.slots.append(slot)
                 self._schedule(slot, visit, member)
             else:
                 told.append(f"未列入计划 {self._customer(visit).label}: {item['problem'].get('detail')}")

@@ -66,6 +66,19 @@ class Observer:
         """What was reported to the assistant, in order."""
         return await self._client.pages(self.assistant, "fieldvisit", "/v1/reports?limit=200")
 
+    async def field_lists(self) -> list[Row]:
+        """The phone collectors' lists as filed with the supervisor, each whole, newest first."""
+        return await self._whole("assignment", "/v1/field-lists", "list_id")
+
+    async def plans(self) -> list[Row]:
+        """The field collectors' plans as filed with the supervisor, each whole, newest first."""
+        return await self._whole("fieldvisit", "/v1/plans", "plan_id")
+
+    async def _whole(self, service: str, path: str, name: str) -> list[Row]:
+        filed = await self._client.pages(self.supervisor, service, f"{path}?limit=100")
+        whole = (self._client.get(self.supervisor, service, f"{path}/{each[name]}") for each in filed)
+        return list(await asyncio.gather(*whole))
+
     async def grades(self) -> list[Row]:
         """All gradings of the thirty, newest first a customer."""
 

@@ -64,7 +64,6 @@ class PhoneDesk:
     now: Callable[[], datetime]
     later: Callable[[datetime, str, Customer, int], None]
     calls: dict[str, int] = field(default_factory=dict)
-    first_worklist: dict[str, list[Entry]] = field(default_factory=dict)
     _resting: set[str] = field(default_factory=set)
 
     def begin_session(self) -> None:
@@ -81,10 +80,10 @@ class PhoneDesk:
         told = await asyncio.gather(*(self._work_one(member) for member in agents))
         return [line for line in told if line], any(told)
 
-    async def file_lists(self) -> tuple[list[str], list[Entry]]:
-        """Each collector compiles the list of own cases that need a visit and files it; what was filed."""
+    async def file_lists(self) -> list[str]:
+        """Each collector compiles the list of own cases that need a visit and files it; what to tell."""
         filed = await asyncio.gather(*(self._file_list(member) for member in self.story.of_role("phone_agent")))
-        return [line for lines, _ in filed for line in lines], [row for _, rows in filed for row in rows]
+        return [line for lines in filed for line in lines]
 
     async def _work_one(self, member: Member) -> str | None:
         who = Caller.of(member)
@@ -127,7 +126,7 @@ class PhoneDesk:
             self.later(at, f"promise of {customer.customer_id}", customer, amount)
         return {"currency": given["owed"][0]["currency"], "amount": amount, "pay_by": pay_by.isoformat()}
 
-    async def _file_list(self, member: Member) -> tuple[list[str], list[Entry]]:
+    async def _file_list(self, member: Member) -> list[str]:
         who = Caller.of(member)
         items = await self.worklist(member)
         cases = await asyncio.gather(
@@ -137,7 +136,7 @@ class PhoneDesk:
         pairs = zip(cases, timelines, strict=True)
         chosen = [case for case, entries in pairs if needs_a_visit(case, visited=visited(entries))]
         if not chosen:
-            return [], []
+            return []
         rows = [
             {
                 "case_id": case["case_id"],
@@ -147,24 +146,18 @@ class PhoneDesk:
             for case in chosen
         ]
         answer = await self.client.post(who, "assignment", "/v1/field-lists", {"hand_overs": rows})
-        return self._filed(member, answer, chosen, rows)
+        return self._filed(member, answer, chosen)
 
     async def _timeline(self, who: Caller, case_id: str) -> list[Entry]:
         return await self.client.pages(who, "assignment", f"/v1/cases/{case_id}/timeline?limit=200")
 
-    def _filed(
-        self, member: Member, answer: Entry, cases: Sequence[Entry], rows: Sequence[Mapping[str, str]]
-    ) -> tuple[list[str], list[Entry]]:
-        told: list[str] = []
-        filed: list[Entry] = []
-        for item, case, row in zip(answer["items"], cases, rows, strict=True):
-            customer = self.people[case["customer_id"]]
-            if item["outcome"] == "handed_over":
-                filed.append({**case, **row, "phone_agent": member.name})
-            else:
-                told.append(f"未移交 {customer.label}: {item['problem'].get('detail', item['problem'])}")
-        told.insert(0, f"外访清单 {member.name} files the day's list with the supervisor: {len(filed)} cases")
-        return told, filed
+    def _filed(self, member: Member, answer: Entry, cases: Sequence[Entry]) -> list[str]:
+        pairs = list(zip(answer["items"], cases, strict=True))
+        refused = [(item["problem"], case) for item, case in pairs if item["outcome"] != "handed_over"]
+        told = [f"外访清单 {member.name} files the day's list with the supervisor: {len(pairs) - len(refused)} cases"]
+        return told + [
+            f"未移交 {self.people[case['customer_id']].label}: {problem['detail']}" for problem, case in refused
+        ]
 
     def _field_agent(self, customer: Customer) -> Member:
         return next(member for member in self.story.of_role("field_agent") if customer.district in member.areas)

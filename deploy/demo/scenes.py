@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from deploy.demo import tables, trace_tree
 from deploy.demo.agenda import Script
-from deploy.demo.field_team import FieldTeam
 from deploy.demo.observing import Observer
 from deploy.demo.phone_desk import PhoneDesk
 from deploy.demo.story import Customer, Story, When
@@ -24,7 +23,7 @@ _HERO, _BROKEN, _LATE, _NIGHT = 0, 3, 5, 9
 
 
 class Scenes:
-    """Knows what to show when. `filed`: what the phone collectors filed, and when."""
+    """Knows what to show when."""
 
     def __init__(
         self,
@@ -32,7 +31,6 @@ class Scenes:
         people: Mapping[str, Customer],
         observer: Observer,
         phone: PhoneDesk,
-        field: FieldTeam,
         teller: Teller,
         now: Callable[[], datetime],
         telemetry: Path,
@@ -42,13 +40,11 @@ class Scenes:
         self._named = [customer for customer in people.values() if customer.story is not None]
         self._observer = observer
         self._phone = phone
-        self._field = field
         self._teller = teller
         self._now = now
         self._telemetry = telemetry
         self._team = {member.staff_id: member for member in story.staff}
         self._cases: dict[str, list[str]] = {}
-        self.filed: list[tuple[datetime, Row]] = []
         self.trace: tuple[trace_tree.Node, ...] = ()
 
     def program(self, trace_id: str) -> Iterator[tuple[datetime, str, Script]]:
@@ -108,7 +104,7 @@ class Scenes:
     async def _last_mail(self, staff_id: str, what: str) -> list[str]:
         member = self._team[staff_id]
         mail = [each for each in await self._observer.messages("mail") if member.email in each["to"]][-1]
-        self._teller.message(f"邮件 {mail['subject']}: {what} ({member.name})", mail["text"])
+        self._teller.message(f"邮件 {what} ({member.name})", f"{mail['subject']}\n\n{mail['text']}")
         return []
 
     async def _trace(self, trace_id: str) -> list[str]:
@@ -123,11 +119,12 @@ class Scenes:
         return []
 
     async def _filings(self) -> list[str]:
-        today = self._now().date()
-        rows = [row for at, row in self.filed if at.date() == today]
-        day = f"{self._now():%a %Y-%m-%d}"
-        self._teller.show(tables.field_list(rows, self._people, self._team, day))
-        self._teller.show(tables.visit_plan(self._field.plan, self._people, self._story.zone_info))
+        today = self._now().astimezone(self._story.zone_info).date()
+        lists, plans = await asyncio.gather(self._observer.field_lists(), self._observer.plans())
+        filed = [each for each in lists if each["day"] == today.isoformat()]
+        self._teller.show(tables.field_lists(filed, self._people, self._team, f"{today:%a %Y-%m-%d}"))
+        customers = {row["case_id"]: self._people[row["customer_id"]] for each in lists for row in each["hand_overs"]}
+        self._teller.show(tables.visit_plans(plans, customers, self._team, self._story.zone_info))
         return []
 
     async def _broken(self) -> list[str]:

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from deploy.demo.card_system import money
 from deploy.demo.invariants import Verdict
-from deploy.demo.planning import Slot
 from deploy.demo.story import Customer, Member
 
 Row = Mapping[str, Any]
@@ -61,24 +60,40 @@ def worklist(items: Sequence[Row], member: Member, people: Mapping[str, Customer
     return table
 
 
-def field_list(rows: Sequence[Row], people: Mapping[str, Customer], team: Mapping[str, Member], day: str) -> Table:
-    """What the phone collectors filed for the field on one day."""
+def field_lists(lists: Sequence[Row], people: Mapping[str, Customer], team: Mapping[str, Member], day: str) -> Table:
+    """What the phone collectors filed for the field on one day, as the supervisor reads it."""
     table = _table(f"外访移交清单 Filed for the field on {day}", "from", "to", "customer", "bucket", "grade", "reason")
-    for row in rows:
-        customer = people[row["customer_id"]]
-        to = team[row["field_agent_id"]].name
-        table.add_row(row["phone_agent"], to, customer.label, row["bucket"], row["grade"] or "-", row["reason"])
+    for filed in lists:
+        for row in filed["hand_overs"]:
+            table.add_row(
+                team[filed["phone_agent_id"]].name,
+                team[row["field_agent_id"]].name,
+                people[row["customer_id"]].label,
+                row["bucket"],
+                row["grade"] or "-",
+                row["reason"],
+            )
     return table
 
 
-def visit_plan(plan: Sequence[tuple[Slot, Row, Member]], people: Mapping[str, Customer], zone: ZoneInfo) -> Table:
-    """The visits as planned, by hour."""
-    table = _table("外访计划 The visit plan", "hours", "customer", "district", "collector", "due", "hazard")
-    for slot, visit, member in sorted(plan, key=lambda line: line[0].starts_at):
-        customer = people[visit["customer_id"]]
-        hours = f"{local(slot.starts_at, zone)}–{slot.ends_at.astimezone(zone):%H:%M}"
-        due = local(datetime.fromisoformat(visit["due_at"]), zone)
-        table.add_row(hours, customer.label, customer.district, member.name, due, customer.hazard or "")
+def visit_plans(
+    plans: Sequence[Row], customers: Mapping[str, Customer], team: Mapping[str, Member], zone: ZoneInfo
+) -> Table:
+    """The visits as planned, by hour, as the supervisor reads them. `customers`: by case."""
+    table = _table("外访计划 The visit plan", "hours", "customer", "district", "who go", "recorder", "due", "hazard")
+    rows = [row for plan in plans for row in plan["visits"]]
+    for row in sorted(rows, key=lambda row: str(row["starts_at"])):
+        customer = customers[row["case_id"]]
+        starts, ends, due = (datetime.fromisoformat(row[name]) for name in ("starts_at", "ends_at", "due_at"))
+        table.add_row(
+            f"{local(starts, zone)}–{ends.astimezone(zone):%H:%M}",
+            customer.label,
+            customer.district,
+            " ".join(team[member].name for member in row["members"]),
+            row["recorder_id"],
+            local(due, zone),
+            customer.hazard or "",
+        )
     return table
 
 

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.panel import Panel
+from rich.table import Table
 
 from deploy.demo.story import Customer
 
@@ -65,7 +66,9 @@ class Teller:
             self._day = local.date()
             self._out.print()
             self.headline(f"{local:%A %Y-%m-%d}")
-        self._out.print(f"[dim]{local:%H:%M}[/dim]  {text}")
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_row(f"[dim]{local:%H:%M}[/dim]", text)
+        self._out.print(row)
 
     def lines(self, at: datetime, texts: Iterable[str]) -> None:
         """Several of them."""
