@@ -24,7 +24,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     settings = settings or Settings()
     parts = parts or Parts()
     clock = parts.clock or settings.clock()
-    desk = desk_of(settings)
+    desk = desk_of(settings, clock.now())
     bus = Bus(
         service="assignment",
         settings=settings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import yaml
@@ -25,9 +25,16 @@ class Desk:
     machine: Clock
 
 
-def desk_of(settings: Settings) -> Desk:
-    """Return the desk of these settings. Raises StrategyError, DataFileError when the data are not sound."""
+def desk_of(settings: Settings, now: datetime) -> Desk:
+    """Return the desk of these settings. Raises StrategyError, DataFileError when the data are not sound.
+
+    `now`: the domain's present instant; a strategy that begins to hold later cannot be used yet.
+    """
     policy = Policy(load_strategy(settings.strategy_file), settings.zone, rulebook())
+    first_day, today = policy.strategy.valid_from, policy.day_of(now)
+    if first_day > today:
+        remedy = "start with it on that day, or set ARREARS_STRATEGY_FILE to the strategy that holds now"
+        raise StrategyError((f"{settings.strategy_file.name}: valid_from is {first_day}, after {today}; {remedy}",))
     return Desk(policy, timedelta(minutes=settings.lease_minutes), RealClock())
 
 

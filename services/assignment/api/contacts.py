@@ -12,7 +12,7 @@ from services.assignment import commands
 from services.assignment.api.access import DeskDep, DeskReader, Id, PhoneAgent, count_call, own, scope_of
 from services.assignment.api.bodies import ContactBody, Key
 from services.assignment.api.views import ReasonView
-from services.assignment.commands import Acting, row_of
+from services.assignment.commands import Acting, blocked, row_of
 from services.assignment.domain.contacts import Contact
 from services.assignment.domain.handover import unknown_case
 from services.assignment.domain.permits import may_call
@@ -67,8 +67,10 @@ async def ask_may_call(
     """Ask the contact rules before a call; the answer holds for this moment."""
     async with bus.reading() as connection:
         held = await worklists.case(connection, scope_of(who), case_id)
-    if held is None or held.customer.open_case is None:
-        raise unknown_case()
+        if held is None or held.customer.open_case is None:
+            raise unknown_case()
+        if await bus.blocked_keys(connection, [held.customer.customer_id]):
+            raise blocked()
     now = bus.clock.now()
     decision = may_call(held.customer, desk.policy, now, purpose=purpose, phone_id=phone_id)
     count_call(bus.metrics, decision)

@@ -80,7 +80,7 @@ async def list_staff(
     """List the colleagues of the caller's team (of all teams for a supervisor without one)."""
     after = asked.after[0] if asked.after else None
     async with bus.reading() as connection:
-        rows = await staff.page(connection, who.team, role, after, asked.fetch)
+        rows = await staff.page(connection, _team(who), role, after, asked.fetch)
     shown, following = page(rows, asked, lambda each: (each.staff_id,), request.url)
     return Page(items=[_view(each, who) for each in shown], next=following)
 
@@ -90,10 +90,15 @@ async def read_staff(who: DeskReader, bus: BusDep, staff_id: Id, response: Respo
     """Show a colleague of the caller's team."""
     async with bus.reading() as connection:
         found = (await staff.colleagues(connection, [staff_id])).get(staff_id)
-    if found is None or who.team not in (None, found.team):
+    if found is None or _team(who) not in (None, found.team):
         raise Problem("not_found", "没有这位同事，或不在您的团队。", "There is no such colleague in your team.")
     response.headers["etag"] = etag(found.version)
     return _view(found, who)
+
+
+def _team(who: Principal) -> str | None:
+    """Return whose colleagues the caller sees; None, a supervisor without a team: everybody's. No team is empty."""
+    return who.team if who.team is not None or who.has(Role.SUPERVISOR) else ""
 
 
 def _view(colleague: Colleague, who: Principal) -> StaffView:

@@ -113,6 +113,7 @@ class WorkItem(BaseModel):
     promise: PromiseView | None
     offer_from: datetime | None
     leased_by: str | None
+    leased_until: datetime | None
     stopped: bool
     handed_over: bool
     reasons: list[ReasonView]
@@ -247,6 +248,7 @@ def _item(held: Held) -> dict[str, Any]:
         "promise": _promise(customer, case),
         "offer_from": case.offer_from,
         "leased_by": held.leased_by,
+        "leased_until": held.leased_until,
         "stopped": customer.stopped,
         "handed_over": case.hand_over is not None,
         "reasons": [reason_view(reason) for reason in worklist.reasons(customer)],

@@ -16,6 +16,7 @@ from services.assignment.domain.desk import DESK_CHANNELS, TABLE, Row, allowed_o
 from services.assignment.domain.model import Customer, Waiver, amounts_owed
 from services.assignment.domain.permits import NO_PHONE, may_call, refused_by_rule, usable_phones
 from services.assignment.domain.policy import Policy, Turn
+from services.assignment.domain.words import CHANNELS, LINES, OUTCOMES, PARTIES, STOPS
 from shared.errors import FieldError, Problem
 from shared.events.cases import ContactChannelCode, ContactLogged, LineCode, OutcomeCode, PartyCode
 from shared.events.kinds import Reason
@@ -76,8 +77,7 @@ def log(turn: Turn, contact: Contact) -> None:
     )
     turn.note(
         "contact",
-        f"催记：{contact.channel} {contact.line} {contact.party} {contact.outcome}",
-        f"Contact: {contact.channel} {contact.line} {contact.party} {contact.outcome}",
+        *_words(contact),
         at=contact.contacted_at,
         contact_id=contact.contact_id,
         staff_id=contact.staff_id,
@@ -88,6 +88,12 @@ def log(turn: Turn, contact: Contact) -> None:
         effective=row.counts_as_effective,
     )
     _follow(turn, contact, row)
+
+
+def _words(contact: Contact) -> tuple[str, str]:
+    found = CHANNELS[contact.channel], LINES[contact.line], PARTIES[contact.party], OUTCOMES[contact.outcome]
+    channel, line, party, outcome = found
+    return f"{channel[0]}：{line[0]}，{party[0]}，{outcome[0]}", f"{channel[1]}: {line[1]}, {party[1]}, {outcome[1]}"
 
 
 def check(customer: Customer, policy: Policy, contact: Contact, now: datetime) -> Row:
@@ -277,8 +283,9 @@ def set_stop(turn: Turn, kind: StopKind, set_at: datetime) -> None:
     fresh = active(turn.customer.stops) - before
     if not fresh:
         return
-    turn.note("stop_set", f"停催：{kind}", f"Pressure stopped: {kind}", at=set_at, stop=kind)
-    lifecycle.recall(turn, Reason(f"stop_{kind}", f"停催：{kind}", f"Pressure stopped: {kind}"))
+    zh, en = f"停催：{STOPS[kind][0]}", f"Pressure stopped: {STOPS[kind][1]}"
+    turn.note("stop_set", zh, en, at=set_at, stop=kind)
+    lifecycle.recall(turn, Reason(f"stop_{kind}", zh, en))
 
 
 def _offer_from(turn: Turn, *, spoken: bool) -> datetime:

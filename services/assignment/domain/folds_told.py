@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.assignment.domain import handover, lifecycle, plan
 from services.assignment.domain.contacts import set_stop
 from services.assignment.domain.policy import Turn
+from services.assignment.domain.words import MISSED, OUTCOMES, PARTIES
 from shared.events import visits as v
 from shared.events.kinds import Reason
 from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
@@ -47,14 +48,16 @@ def visit_completed(turn: Turn, fact: v.VisitCompleted) -> str | None:
     """The visit was made: the case is back by phone with a fresh set time, and a stop named at the door holds."""
     _note(
         turn, fact.case_id, fact.visit_id, "completed",
-        f"外访完成：{fact.party} {fact.outcome}", f"The visit was made: {fact.party} {fact.outcome}",
+        f"外访完成：{PARTIES[fact.party][0]}，{OUTCOMES[fact.outcome][0]}",
+        f"The visit was made: {PARTIES[fact.party][1]}, {OUTCOMES[fact.outcome][1]}",
         party=fact.party, outcome=fact.outcome, on_time=fact.on_time,
     )  # fmt: skip
     if handover.is_with_field(turn.customer, fact.visit_id):
         handover.back_from_field(turn)
         spoken = fact.party == "SELF" and fact.outcome != "NONE"
+        contacted_at = max(filter(None, (turn.case().contacted_at, fact.completed_at)))
         heard_at = fact.completed_at if spoken else turn.case().heard_at
-        turn.set_case(contacted_at=fact.completed_at, heard_at=heard_at)
+        turn.set_case(contacted_at=contacted_at, heard_at=heard_at)
         plan.back_to_phone(turn, Reason("visited", "外访已完成，转回电催", "Visited; back to the phone queue"))
     stop = stop_of_outcome(fact.outcome)
     if stop is not None:
@@ -67,7 +70,8 @@ def visit_missed(turn: Turn, fact: v.VisitMissed) -> str | None:
     """The visit could not be done; it stays with the field side to be planned again."""
     _note(
         turn, fact.case_id, fact.visit_id, "missed",
-        f"外访未完成：{fact.reason}", f"The visit was not done: {fact.reason}", reason=fact.reason,
+        f"外访未完成：{MISSED[fact.reason][0]}", f"The visit was not done: {MISSED[fact.reason][1]}",
+        reason=fact.reason,
     )  # fmt: skip
     return None
 

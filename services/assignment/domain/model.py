@@ -48,8 +48,9 @@ class Account(Struct, frozen=True, omit_defaults=True):
 
     @property
     def due_date(self) -> date | None:
-        """The oldest unpaid due date, if the newest word of the card system names one."""
-        return self.ledger.snapshot.oldest_due if self.ledger.snapshot else None
+        """The oldest unpaid due date; after a cure that was undone by a reversal, the one that was overdue before."""
+        told = self.ledger.snapshot.oldest_due if self.ledger.snapshot else None
+        return told or (self.details.due_date if self.details else None)
 
     def bucket(self, today: date) -> Bucket:
         """Return the bucket on `today`, a date of the issuer; M0 while nothing is owed."""

@@ -15,11 +15,10 @@ from msgspec import structs
 from services.assignment.domain.model import Case, RunningStep, case_accounts
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.strategy import RANK, Segment, Step
+from services.assignment.domain.words import QUEUES
 from shared.events.cases import CaseRouted, ReminderDue
 from shared.events.kinds import Reason
 from shared.ids import derived_id
-
-QUEUE_ZH = {"reminder": "提醒", "phone": "电催", "field": "外访"}
 
 
 def begin(turn: Turn) -> None:
@@ -54,8 +53,8 @@ def enter(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
     )
     turn.note(
         "case_routed",
-        f"进入{QUEUE_ZH[step.queue]}队列（{step.name}）：{why.zh}{_until_zh(running)}",
-        f"Into the {step.queue} queue ({step.name}): {why.en}{_until_en(running)}",
+        f"进入{QUEUES[step.queue][0]}队列（{step.name}）：{why.zh}{_until_zh(running)}",
+        f"Into the {QUEUES[step.queue][1]} queue ({step.name}): {why.en}{_until_en(running)}",
         queue=step.queue,
         step=step.name,
         segment=segment.name,

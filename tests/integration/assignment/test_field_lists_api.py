@@ -124,6 +124,8 @@ async def test_a_case_whose_fact_lies_dead_is_not_handed_over(phones: Phones) ->
     (item,) = (await phones.file(phones.line(case_id))).json()["items"]
     assert item["problem"]["code"] == "customer_blocked"
     assert (await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")).json()["code"] == "customer_blocked"
+    asked = await phones.http.get(f"/v1/cases/{case_id}/may-call", headers=phones.headers())
+    assert (asked.status_code, asked.json()["code"]) == (409, "customer_blocked")
 
 
 async def test_the_list_is_dated_by_the_issuer_s_day(phones: Phones) -> None:

@@ -62,6 +62,13 @@ async def test_a_phone_collector_reads_colleagues_without_their_addresses_and_ke
     assert refused.status_code == 403
 
 
+async def test_a_phone_collector_without_a_team_has_no_colleagues(phones: Phones) -> None:
+    await phones.hire()
+    loner = phones.headers(team=None)
+    assert (await phones.http.get("/v1/staff", headers=loner)).json()["items"] == []
+    assert (await phones.http.get(f"/v1/staff/{phones.agent}", headers=loner)).status_code == 404
+
+
 async def test_pages_go_on_where_the_last_one_ended(phones: Phones) -> None:
     names = [f"{phones.agent}-{letter}" for letter in "abc"]
     for name in names:

@@ -139,6 +139,18 @@ async def test_a_stop_recalls_a_case_from_the_field(phones: Phones) -> None:
     assert recalled.reason.code == "stop_dispute"
 
 
+async def test_the_timeline_of_an_earlier_episode_stays_readable(phones: Phones) -> None:
+    first = await phones.opened()
+    await phones.take(phones.mine(paid(100_000, valued=WEDNESDAY + timedelta(minutes=5))))
+    await phones.take(phones.mine(overdue(as_of=WEDNESDAY + timedelta(minutes=10), due=DUE["M1"])))
+    second = str((await phones.case_of())["case_id"])
+    assert first != second
+    assert (await phones.timeline(first))[-1] == "case_closed"
+    assert (await phones.timeline(second))[0] == "case_opened"
+    gone = await phones.http.get(f"/v1/cases/{first}", headers=phones.boss(team=None))
+    assert gone.status_code == 404
+
+
 async def test_facts_told_again_change_nothing(phones: Phones) -> None:
     await phones.opened()
     facts = [phones.mine(overdue(due=DUE["M4"])), phones.mine(paid(10_000, valued=WEDNESDAY + timedelta(hours=1)))]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from typing import get_args
 
 import pytest
 
+from services.assignment.domain import words
 from services.assignment.domain.desk import LINES, OUTCOMES, PARTIES, TABLE, allowed_parties, right_party
+from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode, Queue
+from shared.events.visits import MissedReason
+from shared.rules.model import StopKind
 
 TALKS_OF_DEBT = {"PTP", "PAID", "REFUSE", "HARD", "DISP", "INFO"}
 
@@ -77,3 +82,18 @@ def test_a_promise_needs_its_content_and_a_complaint_its_words() -> None:
 
 def test_every_code_can_be_logged_somewhere() -> None:
     assert {code for row in TABLE for code in row} == set(itertools.chain(LINES, PARTIES, OUTCOMES))
+
+
+def test_every_code_has_words_in_both_languages() -> None:
+    tables = (
+        (words.QUEUES, Queue),
+        (words.CHANNELS, ContactChannelCode),
+        (words.LINES, LineCode),
+        (words.PARTIES, PartyCode),
+        (words.OUTCOMES, OutcomeCode),
+        (words.STOPS, StopKind),
+        (words.MISSED, MissedReason),
+    )
+    for table, codes in tables:
+        assert set(table) == set(get_args(codes))
+        assert all(zh and en for zh, en in table.values())

@@ -95,6 +95,13 @@ def test_a_reversal_after_the_close_opens_a_new_episode() -> None:
     assert story.case.number == 2
 
 
+def test_a_payment_reversed_after_the_cure_is_owed_again_with_the_old_due_date() -> None:
+    story = Story().told(WEDNESDAY, overdue(), paid(100_000, valued=at("02-25 10:00")))
+    story.told(at("02-26 09:00"), cured(at("02-26 08:00")))
+    story.told(at("02-27 11:00"), reversed_(100_000, when=at("02-27 10:00")))
+    assert (story.case.open, story.case.number, story.case.bucket) == (True, 2, "M1")
+
+
 def test_a_payment_that_came_before_its_debt_counts() -> None:
     story = Story().told(WEDNESDAY, paid(100_000, valued=at("02-25 09:30")), overdue())
     assert story.customer.case is None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from services.assignment.desk import load_strategy
+from services.assignment.desk import desk_of, load_strategy
 from services.assignment.domain.rows import StrategyError
 from services.assignment.domain.strategy import BUCKETS, GRADES, parse
-from services.assignment.settings import PACKAGED_STRATEGY
+from services.assignment.settings import PACKAGED_STRATEGY, Settings
+from tests.unit.assignment.given import at
 
 Change = Callable[[Any], object]
 
@@ -87,3 +89,10 @@ def test_a_message_names_the_file(tmp_path: Path) -> None:
         load_strategy(path)
     with pytest.raises(StrategyError, match=r"absent\.yaml: cannot be read"):
         load_strategy(tmp_path / "absent.yaml")
+
+
+def test_a_strategy_is_not_used_before_its_first_day() -> None:
+    settings = Settings.model_construct(zone="Asia/Shanghai", strategy_file=PACKAGED_STRATEGY, lease_minutes=15)
+    assert desk_of(settings, at("02-25 09:00")).policy.strategy.version == "2026-01"
+    with pytest.raises(StrategyError, match=r"valid_from is 2026-01-01, after 2025-12-31"):
+        desk_of(settings, datetime(2025, 12, 31, 15, 59, tzinfo=UTC))
