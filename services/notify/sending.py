@@ -34,6 +34,9 @@ _log = logging.getLogger("arrears.notify")
 BATCH: Final = 100
 """So many notices at most are in hand at once: as many as surely leave within the window."""
 
+_BEHIND: Final = (CARD, CASES, CONTACTS)
+"""What must have been read before a customer is written to."""
+
 _PARTITIONS: Final = 4
 _CLOSED_SECONDS: Final = 10.0
 _BLOCKED_SECONDS: Final = 30.0
@@ -112,8 +115,8 @@ class Senders:
     async def _partition(self, bus: Bus, partition: int) -> int:
         # The deadline is counted from before the question, so it is never later than the barrier's instant allows.
         asked = time.monotonic()
-        barrier_at = await bus.barrier(partition, (CARD, CASES, CONTACTS))
-        if barrier_at is None:
+        barrier_at = await bus.barrier(partition, _BEHIND)
+        if barrier_at is None or await _unreadable(bus, partition):
             _log.warning("the read barrier did not open; nothing is sent", extra={"partition": partition})
             self.closed[partition] = time.monotonic() + _CLOSED_SECONDS
             return 0
@@ -192,6 +195,11 @@ class Senders:
                 plan.take(notice, self.writer.report(notice, colleague), None)
             except TemplateUnknown:
                 plan.end(notice, "failed", _TEMPLATE_UNKNOWN)
+
+
+async def _unreadable(bus: Bus, partition: int) -> bool:
+    async with bus.reading() as connection:
+        return await notices.has_unreadable(connection, partition, [topic.name for topic in _BEHIND])
 
 
 def _count(bus: Bus, notice: Notice, verdict: Verdict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -219,6 +220,30 @@ async def test_behind_a_stream_that_stands_still_nothing_leaves(
         assert await person.messages() == []
         assert (await person.notice())["state"] == "due"
         await connection.execute(position, partition, "running")
+    await person.house.settled()
+    assert (await person.notice())["state"] == "sent"
+
+
+async def test_a_dead_fact_of_nobody_knows_whom_holds_back_its_whole_partition(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_CLOSED_SECONDS", 0.2)
+    await person.owes()
+    partition = person.house.bus.partition_of(person.id)
+    async with person.house.bus.reading() as connection:
+        await connection.execute(
+            """
+            INSERT INTO dead_letter (id, topic, partition, log_offset, sequence, headers, code, detail, step, attempts,
+                failed_at, state)
+            VALUES (gen_random_uuid(), 'card', $1, 0, 1, '[]', 'unreadable', '', 'decode', 1, now(), 'open')
+            """,
+            partition,
+        )
+        await person.house.tell(person.mine(reminder_due()))
+        await _until_noticed(person)
+        await asyncio.sleep(0.5)
+        assert (await person.notice())["state"] == "due"
+        await connection.execute("UPDATE dead_letter SET state = 'resolved' WHERE code = 'unreadable'")
     await person.house.settled()
     assert (await person.notice())["state"] == "sent"
 
