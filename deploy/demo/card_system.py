@@ -27,7 +27,10 @@ class _Book:
 
 
 class CardSystem:
-    """Speaks to ingest alone. `taken`: every event that was accepted; `answers`: how often intake said what."""
+    """Speaks to ingest, and to notify for whoever wants no more messages.
+
+    `taken`: everything that was accepted; `answers`: how often intake said what.
+    """
 
     def __init__(self, client: Client, story: Story, people: Sequence[Customer], now: Callable[[], datetime]) -> None:
         self._client = client
@@ -143,6 +146,7 @@ class CardSystem:
         answer = await self._client.post(
             CARD_SYSTEM, "notify", "/v1/opt-outs", {"customer_id": customer.customer_id, "channel": "sms"}
         )
+        self.taken.append(events.opted_out(customer.customer_id, self._now()))
         self._silence(customer, answer.get("effective_at"), frozenset({"sms"}), "opt-out of SMS")
         return f"退订 [b]{customer.label}[/b] wants no more SMS"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import secrets
@@ -42,6 +43,8 @@ _KILL_SEEDS = 10_000
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; its exit code: 0 when every invariant holds, 1 when not or when it could not run."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal without Chinese letters shows something in their place
+        sys.stdout.reconfigure(errors="replace")
     try:
         return asyncio.run(_until_interrupted(options))
     except (AlreadyRunningError, MissingPartError, StartFailedError, StoryError) as error:
@@ -156,6 +159,8 @@ def _tell_end(
     teller.show(tables.stories(director.people))
     teller.show(tables.final_counts(counts))
     teller.show(tables.verdicts(verdicts))
+    answers = director.card_system.answers
+    teller.aside(f"intake answered: {', '.join(f'{outcome} {count}' for outcome, count in answers.items())}")
     if killer.killed:
         teller.aside(f"killed on the way: {', '.join(killer.killed)}; {client.retries} calls had to be repeated")
 

@@ -109,6 +109,12 @@ def stop_lifted(customer_id: str, kind: str, at: datetime) -> Event:
     return _event("customer.stop_lifted", f"lift-{customer_id}-{kind}", at, data)
 
 
+def opted_out(customer_id: str, at: datetime) -> Event:
+    """The customer wants no more SMS; told to notify, which makes this event of it."""
+    data = {"customer_id": customer_id, "channel": "sms", "opted_out_at": at.isoformat()}
+    return _event("customer.opted_out", f"opt-out-{customer_id}", at, data)
+
+
 def _payment(customer_id: str, account: Account, number: int, amount: int) -> Event:
     return {
         "customer_id": customer_id,

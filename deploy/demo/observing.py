@@ -205,7 +205,7 @@ def missing_effects(taken: Sequence[Event], cases: Cases) -> Iterator[str]:
                 yield event["id"]
             case "customer.contacts_changed" if customer_id in with_case - known:
                 yield event["id"]
-            case "payment.posted" | "payment.reversed" | "customer.stop_set" | "customer.stop_lifted":
+            case _ if noun in _ENTRY:
                 wanted.setdefault(customer_id, Counter())[_ENTRY[noun]] += 1
             case "account.cured" if not any(_is_cured(case, customer_id) for case in cases.cases):
                 yield event["id"]
@@ -220,6 +220,7 @@ _ENTRY: Mapping[str, str] = {
     "payment.reversed": "payment_reversed",
     "customer.stop_set": "stop_set",
     "customer.stop_lifted": "stop_lifted",
+    "customer.opted_out": "opted_out",
 }
 """The kind of timeline entry that each event makes."""
 

@@ -22,6 +22,7 @@ NOW = datetime(2026, 2, 25, 1, tzinfo=UTC)
 STORY = load()
 HERO = STORY.customers[0]
 CARD = HERO.accounts[0]
+KINDS = ("payment", "payment_reversed", "stop_set", "stop_lifted", "opted_out")
 
 
 def entry(kind: str, **data: str) -> Mapping[str, Any]:
@@ -36,12 +37,13 @@ def told() -> list[Event]:
         events.payment_reversed(HERO.customer_id, CARD, 1, 100, NOW),
         events.stop_set(HERO.customer_id, "dispute", NOW),
         events.stop_lifted(HERO.customer_id, "dispute", NOW),
+        events.opted_out(HERO.customer_id, NOW),
         events.account_cured(HERO.customer_id, CARD, NOW),
     ]
 
 
 def effects(*left_out: str) -> Cases:
-    kinds = [kind for kind in ("payment", "payment_reversed", "stop_set", "stop_lifted") if kind not in left_out]
+    kinds = [kind for kind in KINDS if kind not in left_out]
     case = {
         "case_id": "K1",
         "customer_id": HERO.customer_id,
@@ -56,10 +58,10 @@ def effects(*left_out: str) -> Cases:
 
 def test_every_accepted_event_is_looked_for_and_the_missing_one_is_named() -> None:
     assert list(missing_effects(told(), effects())) == []
-    for left_out in ("payment", "payment_reversed", "stop_set", "stop_lifted"):
+    for left_out in KINDS:
         assert list(missing_effects(told(), effects(left_out))) == [f"{left_out} of {HERO.customer_id}"]
     ids = [event["id"] for event in told()]
-    for left_out, place in (("contacts", 0), ("grade", 1), ("cure", 6)):
+    for left_out, place in (("contacts", 0), ("grade", 1), ("cure", 7)):
         assert list(missing_effects(told(), effects(left_out))) == [ids[place]]
 
 
