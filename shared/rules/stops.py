@@ -17,8 +17,9 @@ from msgspec import Struct
 from shared.rules.model import StopKind
 
 _BY_OUTCOME: Final[Mapping[str, StopKind]] = MappingProxyType(
-    {"DISP": "dispute", "COMP": "complaint", "HARD": "hardship", "PROT": "deceased"}
+    {"DISP": "dispute", "COMP": "complaint", "HARD": "hardship", "PROT": "cease_contact"}
 )
+# PROT says dead, insolvent or a minor, and not which: nobody contacts until the card system has said more.
 
 
 class StopRecord(Struct, frozen=True, array_like=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -13,7 +13,6 @@ from services.assignment.domain.staff import Colleague
 from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode
 from shared.events.kinds import Language, StaffRole
 from shared.events.staff import Leave
-from shared.rules.model import Purpose
 from shared.web.field_errors import custom_fault
 
 MAX_LINES = 200
@@ -30,6 +29,9 @@ Email = Annotated[
         max_length=254, pattern=r"^[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+\.[^@\s<>,;:\"\\]+$", examples=["a@bank.example"]
     ),
 ]
+DeskPurpose = Literal["collection", "locate", "hardship"]
+"""What a collector may call for. A `service` call, which no night binds, is nothing that a collector decides alone."""
+
 Minor = Annotated[int, Field(ge=1, le=10**15, strict=True, description="最小货币单位 / minor units")]
 
 
@@ -103,7 +105,7 @@ class ContactBody(Body):
     party: PartyCode = Field(examples=["SELF"])
     outcome: OutcomeCode = Field(examples=["PTP"])
     contacted_at: AwareDatetime | None = Field(default=None, examples=["2026-02-27T10:05:00+08:00"])
-    purpose: Purpose = "collection"
+    purpose: DeskPurpose = "collection"
     phone_id: Key | None = None
     note: Note | None = None
     promise: PromiseBody | None = None

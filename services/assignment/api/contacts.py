@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from services.assignment import commands
 from services.assignment.api.access import DeskDep, DeskReader, Id, PhoneAgent, count_call, own, scope_of
-from services.assignment.api.bodies import ContactBody, Key
+from services.assignment.api.bodies import ContactBody, DeskPurpose, Key
 from services.assignment.api.views import ReasonView
 from services.assignment.commands import Acting, blocked, row_of
 from services.assignment.domain.contacts import Contact
@@ -21,7 +21,6 @@ from services.assignment.store.customers import Held
 from shared.bus.unit_of_work import UnitOfWork
 from shared.ids import uuid7
 from shared.rules.contact import Allowed, Decision, NotBefore
-from shared.rules.model import Purpose
 from shared.service import BusDep
 from shared.web.etags import IfMatch
 from shared.web.idempotency import SentCommand, StoredAnswer, answer_once
@@ -61,7 +60,7 @@ async def ask_may_call(
     bus: BusDep,
     desk: DeskDep,
     case_id: Id,
-    purpose: Purpose = "collection",
+    purpose: DeskPurpose = "collection",
     phone_id: Key | None = None,
 ) -> CallAnswer:
     """Ask the contact rules before a call; the answer holds for this moment."""

@@ -23,7 +23,7 @@ _STOPPED: Final = MappingProxyType[StopKind, tuple[str, str]](
     {
         "cease_contact": ("客户要求停止联系", "the customer asked not to be contacted"),
         "complaint": ("客户已投诉", "the customer complained"),
-        "deceased": ("客户已去世或受保护", "the customer has died or is protected"),
+        "deceased": ("客户已去世", "the customer has died"),
         "dispute": ("客户对欠款有异议", "the customer disputes the debt"),
         "hardship": ("客户申请困难协商", "the customer asked for hardship help"),
         "insolvent": ("客户已进入破产程序", "the customer is insolvent"),

@@ -197,7 +197,7 @@ def test_a_refused_medium_is_not_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "kind"), [("DISP", "dispute"), ("COMP", "complaint"), ("HARD", "hardship"), ("PROT", "deceased")]
+    ("outcome", "kind"), [("DISP", "dispute"), ("COMP", "complaint"), ("HARD", "hardship"), ("PROT", "cease_contact")]
 )
 def test_four_outcomes_have_the_same_effect_as_the_stop_fact(outcome: str, kind: str) -> None:
     story = logged(by_phone(), contact(outcome=outcome, has_note=True))

@@ -63,7 +63,7 @@ def test_the_right_party_is_the_customer_in_person() -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "stop"), [("DISP", "dispute"), ("COMP", "complaint"), ("HARD", "hardship"), ("PROT", "deceased")]
+    ("outcome", "stop"), [("DISP", "dispute"), ("COMP", "complaint"), ("HARD", "hardship"), ("PROT", "cease_contact")]
 )
 def test_four_outcomes_stop_pressure(outcome: str, stop: str) -> None:
     rows = [row for row in TABLE.values() if row.outcome == outcome]

@@ -50,12 +50,12 @@ def test_lifting_what_was_never_set_stops_nothing() -> None:
     assert active(with_lift(Stops(), "deceased", MORNING)) == frozenset()
 
 
-def test_outcomes_that_name_a_dispute_complaint_hardship_or_death_stop_and_others_do_not() -> None:
+def test_outcomes_that_name_a_dispute_complaint_hardship_or_protection_stop_and_others_do_not() -> None:
     assert [stop_of_outcome(code) for code in ("DISP", "COMP", "HARD", "PROT", "PTP", "NONE")] == [
         "dispute",
         "complaint",
         "hardship",
-        "deceased",
+        "cease_contact",
         None,
         None,
     ]
