@@ -21,7 +21,7 @@ from shared.rules.stops import active
 
 _STOPPED: Final = MappingProxyType[StopKind, tuple[str, str]](
     {
-        "cease_contact": ("客户要求停止联系", "the customer asked not to be contacted"),
+        "cease_contact": ("客户不得再联系", "the customer is not to be contacted"),
         "complaint": ("客户已投诉", "the customer complained"),
         "deceased": ("客户已去世", "the customer has died"),
         "dispute": ("客户对欠款有异议", "the customer disputes the debt"),
