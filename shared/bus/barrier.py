@@ -14,6 +14,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.bus import clients
 from shared.db.pool import borrow
 from shared.events.registry import Topic
 
@@ -57,25 +58,14 @@ class LogEnds:
         async with self._starting:
             if self._kafka is None:
                 kafka = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
-                try:
-                    await kafka.start()
-                except BaseException:
-                    await _stop(kafka)
-                    raise
+                await clients.start(kafka.start, kafka.stop)
                 self._kafka = kafka
             return self._kafka
 
     async def stop(self) -> None:
         """Stop asking, within bounds."""
         if self._kafka is not None:
-            await _stop(self._kafka)
-
-
-async def _stop(kafka: AIOKafkaConsumer) -> None:
-    try:
-        await asyncio.wait_for(kafka.stop(), 4)
-    except (KafkaError, OSError, TimeoutError):
-        return  # the broker is away; nothing of ours is left there
+            await clients.stop(self._kafka.stop)
 
 
 async def pass_barrier(pool: asyncpg.Pool, ends: LogEnds, partition: int, topics: Collection[Topic]) -> datetime | None:

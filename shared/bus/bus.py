@@ -115,8 +115,7 @@ class Bus:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._publisher is not None:
             await self._publisher.stop()
-        await self._producing.stop()
-        await self._ends.stop()
+        await asyncio.gather(self._producing.stop(), self._ends.stop())
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 3)

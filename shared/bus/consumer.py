@@ -13,8 +13,8 @@ from functools import partial
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError
 
+from shared.bus import clients
 from shared.bus.background import keep_running
 from shared.bus.decoding import Decoder
 from shared.bus.handling import BatchHandler, Handling
@@ -91,7 +91,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
         )
         self._around = Surroundings(kafka, namespace, self._topics, self._decoder, self._metrics)
         try:
-            await kafka.start()
+            await clients.start(kafka.start, kafka.stop)
             kafka.subscribe([topic.full_name(namespace) for topic in self._topics], listener=self)
             while True:
                 await asyncio.sleep(0.5)
@@ -100,10 +100,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
             self.joined = False
             self._around = None
             await self.on_partitions_revoked(())
-            try:
-                await asyncio.wait_for(kafka.stop(), 5)
-            except (KafkaError, TimeoutError, OSError) as error:
-                _log.info("consumer did not stop cleanly", extra={"reason": type(error).__name__})
+            await clients.stop(kafka.stop)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let each running batch end, within bounds, and drop what is buffered; all partitions are given back."""

@@ -17,6 +17,7 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from shared.bus import clients
 from shared.errors import Permanent, Unknown
 
 Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
@@ -97,10 +98,8 @@ class Producing:
                     request_timeout_ms=int(SEND_SECONDS * 1000),
                 )
                 try:
-                    async with asyncio.timeout(SEND_SECONDS):
-                        await fresh.start()
+                    await clients.start(fresh.start, fresh.stop, fresh.client.close)
                 except (KafkaError, OSError, TimeoutError) as error:
-                    self._abandon(fresh)
                     raise ProduceUnknown(type(error).__name__) from error
                 self._producer = fresh
             return self._producer
@@ -116,7 +115,8 @@ class Producing:
             self._abandon(producer)
 
     def _abandon(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.get_running_loop().create_task(_stop(producer))
+        # A stop that waits for the broker never comes to the sockets and the metadata task: those are closed after it.
+        task = asyncio.get_running_loop().create_task(clients.stop(producer.stop, producer.client.close))
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
 
@@ -127,12 +127,3 @@ class Producing:
             self._producer = None
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=5)
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    # A stop that waits for the broker never comes to the sockets and the metadata task, so those are closed after it.
-    for close in (producer.stop, producer.client.close):
-        try:
-            await asyncio.wait_for(close(), 4)
-        except (KafkaError, OSError, TimeoutError) as error:
-            _log.info("producer did not stop cleanly", extra={"reason": type(error).__name__})

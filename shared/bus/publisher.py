@@ -179,8 +179,11 @@ class Publisher:
                 calm = isinstance(why, Restart) or stream.sent > before
                 pause = POLL_SECONDS if calm else min(pause * 2, _LONGEST_PAUSE)
                 await asyncio.sleep(pause)
-        _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": stream.halted})
         await asyncio.Event().wait()
+
+    def _halt(self, key: StreamKey, stream: _Stream, reason: str) -> None:
+        stream.halted = reason
+        _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": reason})
 
     async def _term(self, key: StreamKey, stream: _Stream) -> None:
         """Publish until something is unknown; then everything held in memory is read again."""
@@ -193,7 +196,7 @@ class Publisher:
             segments = self._from_memory(stream) or await self._from_table(key, stream)
             if segments:
                 await self._send(key, stream, segments)
-            elif not stream.memory:
+            elif not stream.memory and stream.halted is None:
                 await stream.wake.wait()
             if stream.cursor is None:
                 raise Restart
@@ -223,7 +226,7 @@ class Publisher:
             _, published = await load_stream(connection, key)
         if published > stream.cursor:  # another replica went on while this one slept on its cursor
             raise Restart
-        stream.halted = f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}"
+        self._halt(key, stream, f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}")
         return []
 
     async def _send(self, key: StreamKey, stream: _Stream, segments: list[Segment]) -> None:
@@ -237,7 +240,8 @@ class Publisher:
                 count = await self._producing.send(topic.full_name(self._namespace), key[1], records[:limit])
             except ProduceTooLarge:
                 if limit == 1:
-                    stream.halted = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"
+                    reason = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"
+                    self._halt(key, stream, reason)
                     return
                 limit //= 2
         if stream.cursor is None:  # the epoch changed while the batch was under way

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from shared.bus import clients
 from shared.errors import Permanent
 from shared.events.registry import TOPICS, Topic
 
@@ -49,8 +50,8 @@ async def create_topics(
         KafkaError: the broker is away or refuses.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await clients.start(admin.start, admin.close)
     try:
-        await admin.start()
         wanted = [
             NewTopic(topic.full_name(namespace), partitions, replication, topic_configs=topic_settings(topic))
             for topic in topics
@@ -61,7 +62,7 @@ async def create_topics(
             if code and error is not TopicAlreadyExistsError:
                 raise error
     finally:
-        await admin.close()
+        await clients.stop(admin.close)
 
 
 async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topic], partitions: int) -> None:
@@ -73,11 +74,11 @@ async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topi
     """
     wanted = [topic.full_name(namespace) for topic in topics]
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await clients.start(admin.start, admin.close)
     try:
-        await admin.start()
         described = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(wanted)}
     finally:
-        await admin.close()
+        await clients.stop(admin.close)
     for name in wanted:
         found = described.get(name, 0)
         if found != partitions:
