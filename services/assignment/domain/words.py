@@ -66,7 +66,7 @@ STOPS: Final[Mapping[StopKind, Words]] = MappingProxyType(
     {
         "dispute": ("异议", "dispute"),
         "complaint": ("投诉", "complaint"),
-        "cease_contact": ("要求停止联系", "cease contact"),
+        "cease_contact": ("停止联系", "cease contact"),
         "hardship": ("还款困难", "hardship"),
         "deceased": ("死亡", "deceased"),
         "insolvent": ("破产", "insolvent"),
