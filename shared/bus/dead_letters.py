@@ -60,7 +60,7 @@ _NUL = "\u0100"
 def headers_as_json(headers: Headers) -> str:
     """Return record headers as JSON; each byte of a value is one character, so no value is lost."""
     pairs = [
-        (_storable(name), None if value is None else value.decode("latin-1").replace("\x00", _NUL))
+        (storable(name), None if value is None else value.decode("latin-1").replace("\x00", _NUL))
         for name, value in headers
     ]
     return msgspec.json.encode(pairs).decode()
@@ -72,7 +72,7 @@ def headers_from_json(text: str) -> list[tuple[str, bytes | None]]:
     return [(name, None if value is None else value.replace(_NUL, "\x00").encode("latin-1")) for name, value in pairs]
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return text that a column takes: whatever a stranger wrote must not keep the letter from being stored."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
@@ -87,11 +87,11 @@ async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], no
         [letter.offset for letter in letters],
         [letter.epoch for letter in letters],
         [letter.sequence for letter in letters],
-        [None if letter.key is None else _storable(letter.key) for letter in letters],
+        [None if letter.key is None else storable(letter.key) for letter in letters],
         [headers_as_json(letter.headers) for letter in letters],
         [letter.body for letter in letters],
         [letter.code for letter in letters],
-        [_storable(letter.detail[:2000]) for letter in letters],
+        [storable(letter.detail[:2000]) for letter in letters],
         [letter.step for letter in letters],
         [letter.attempts for letter in letters],
         [letter.traceparent for letter in letters],
