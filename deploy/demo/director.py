@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,7 @@ _SESSIONS: Final = (time(9, 30), time(14, 30))
 _LISTS, _PLANS, _REPLAN = time(17, 0), time(18, 0), time(8, 30)
 _LAST: Final = time(23, 45)
 _COLLECTORS: Final[tuple[StaffRole, ...]] = ("phone_agent", "field_agent")
+_FEW: Final = 3
 _INSURED_UNTIL: Final = "2026-12-31"
 
 
@@ -107,14 +109,14 @@ class Director:
         self._agenda.add(self._at(first, time(8, 5)), "staff", self._keep_staff)
         self._agenda.add(self._at(first, time(8, 15)), "contacts", self._introduce)
         for when in dict.fromkeys(customer.reported for customer in self.people):
-            self._agenda.add(self.story.instant(when), "report", lambda when=when: self._report(when))  # type: ignore[misc]  # mypy cannot type a default of a lambda
+            self._agenda.add(self.story.instant(when), "report", partial(self._report, when))
         self._agenda.add(self._at(self.story.days[1], time(8, 10)), "again", self._send_again)
         for customer in self.people:
             for act in customer.acts:
                 self._agenda.add(
                     self.story.instant(act.when),
                     f"act {customer.customer_id}",
-                    lambda customer=customer, act=act: self.card_system.act(customer, act),  # type: ignore[misc]  # as above
+                    partial(self.card_system.act, customer, act),
                 )
         for number, day in enumerate(self.story.days):
             self._write_day(number, day)
@@ -158,16 +160,12 @@ class Director:
 
     async def _report(self, when: When) -> list[str]:
         reported = [customer for customer in self.people if customer.reported == when]
-        hero = self.people[0]
+        hero, others = self.people[0], [customer for customer in reported if customer is not self.people[0]]
         if hero in reported:
             await self.card_system.report_traced(hero, f"00-{self.trace_id}-{secrets.token_hex(8)}-01")
-            reported.remove(hero)
-        await self.card_system.report(reported)
-        names = (
-            "、".join(customer.label for customer in reported)
-            if len(reported) < 3
-            else f"{len(reported) + 1} customers"
-        )
+        await self.card_system.report(others)
+        few = len(reported) < _FEW
+        names = "、".join(customer.label for customer in reported) if few else f"{len(reported)} customers"
         return [f"发卡系统 the card system reports [b]{names}[/b] overdue"]
 
     async def _send_again(self) -> list[str]:
@@ -188,7 +186,7 @@ class Director:
         return told
 
     def _pay_later(self, at: datetime, name: str, customer: Customer, amount: int) -> None:
-        self._agenda.add(at, name, lambda: self.card_system.pay(customer, amount))
+        self._agenda.add(at, name, partial(self.card_system.pay, customer, amount))
 
 
 def _is_due(rests: Sequence[Rest], instant: datetime) -> bool:
