@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +32,9 @@ _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}{links}
+advertised.listeners=PLAINTEXT://{host}:{port}{advertised_links}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{link_protocols}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 log.dirs={logs}
@@ -56,6 +56,19 @@ group.initial.rebalance.delay.ms=0
 log.segment.bytes=134217728
 log.cleaner.dedupe.buffer.size=4194304
 """
+
+
+@dataclass(frozen=True)
+class Link:
+    """A listener of its own for clients that come through something that forwards: its port here, and that of theirs.
+
+    (A client goes on with the address that the broker advertises, so that must be the forwarder's.)
+    """
+
+    name: str
+    """Upper-case letters."""
+    port: int
+    advertised: int
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,9 @@ class Kafka:
             await client.close()
 
 
-async def prepare(state: StateDir, port: int, controller_port: int, say: Callable[[str], None]) -> Kafka:
+async def prepare(
+    state: StateDir, port: int, controller_port: int, say: Callable[[str], None], links: Sequence[Link] = ()
+) -> Kafka:
     """Find the runtime, write the configuration and format the log directory of a new state folder.
 
     Raises:
@@ -112,7 +127,7 @@ async def prepare(state: StateDir, port: int, controller_port: int, say: Callabl
     folder = state.path / "kafka"
     if not (state.is_new or (folder / "data" / _FORMATTED).exists()):
         raise LostDataError("Kafka", folder / "data")
-    properties = await asyncio.to_thread(_make_node, runtime, folder, port, controller_port)
+    properties = await asyncio.to_thread(_make_node, runtime, folder, port, controller_port, links)
     return Kafka(runtime, archives, properties, port)
 
 
@@ -130,13 +145,20 @@ def _shared_by_user(say: Callable[[str], None]) -> tuple[Runtime, str]:
     return runtime, f"{base}:{top}"
 
 
-def _make_node(runtime: Runtime, folder: Path, port: int, controller_port: int) -> Path:
+def _make_node(runtime: Runtime, folder: Path, port: int, controller_port: int, links: Sequence[Link] = ()) -> Path:
     """Configuration and formatted log directory of a node; its properties file."""
     folder.mkdir(mode=0o700, exist_ok=True)
     properties, logs = folder / "server.properties", folder / "data"
-    properties.write_text(
-        _PROPERTIES.format(host=HOST, port=port, controller_port=controller_port, logs=logs), encoding="utf-8"
+    text = _PROPERTIES.format(
+        host=HOST,
+        port=port,
+        controller_port=controller_port,
+        logs=logs,
+        links="".join(f",{link.name}://{HOST}:{link.port}" for link in links),
+        advertised_links="".join(f",{link.name}://{HOST}:{link.advertised}" for link in links),
+        link_protocols="".join(f",{link.name}:PLAINTEXT" for link in links),
     )
+    properties.write_text(text, encoding="utf-8")
     if not (logs / _FORMATTED).exists():
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         # One word: an id may begin with a dash, which would be read as another option.

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local.process import Process
@@ -53,6 +53,11 @@ class Surroundings:
     telemetry: Path
     issuer_key: Path
     clock_file: Path | None = None
+    through: Mapping[str, int] = field(default_factory=dict)
+    """`<part>-<service>` to the port by which that service reaches the part (kafka, postgres, smtp, smpp).
+
+    What is not named is reached at its own port.
+    """
 
     def url(self, name: str) -> str:
         """The HTTP address of a part."""
@@ -63,7 +68,7 @@ class Surroundings:
         settings = {
             "ARREARS_ENV": "development",
             "ARREARS_DATABASE_URL": self.database_urls[replica.service],
-            "ARREARS_KAFKA_BOOTSTRAP": self.bootstrap,
+            "ARREARS_KAFKA_BOOTSTRAP": self._bootstrap(replica.service),
             "ARREARS_PARTITIONS": str(self.partitions),
             "ARREARS_INSTANCE": replica.instance,
             "ARREARS_ISSUER": self.url("issuer"),
@@ -75,12 +80,16 @@ class Surroundings:
             settings["ARREARS_CLOCK_FILE"] = str(self.clock_file)
         return settings | (self._gateways() if replica.service == "notify" else {})
 
+    def _bootstrap(self, service: str) -> str:
+        port = self.through.get(f"kafka-{service}")
+        return self.bootstrap if port is None else f"{HOST}:{port}"
+
     def _gateways(self) -> dict[str, str]:
         return {
             "ARREARS_SMTP_HOST": HOST,
-            "ARREARS_SMTP_PORT": str(self.ports["smtp"]),
+            "ARREARS_SMTP_PORT": str(self.through.get("smtp-notify", self.ports["smtp"])),
             "ARREARS_SMPP_HOST": HOST,
-            "ARREARS_SMPP_PORT": str(self.ports["smpp"]),
+            "ARREARS_SMPP_PORT": str(self.through.get("smpp-notify", self.ports["smpp"])),
             "ARREARS_SMPP_SYSTEM_ID": SYSTEM_ID,
             "ARREARS_SMPP_PASSWORD": self.secrets["smpp"],
         }

@@ -53,9 +53,9 @@ class Postgres:
     account: Account | None
     """None: the account of the supervisor."""
 
-    def url(self, database: str, user: str, password: str) -> str:
-        """Connection URL; names and passwords made here need no quoting in it."""
-        return f"postgresql://{user}:{password}@{HOST}:{self.port}/{database}"
+    def url(self, database: str, user: str, password: str, port: int | None = None) -> str:
+        """Connection URL; names and passwords made here need no quoting. `port`: of what forwards to the server."""
+        return f"postgresql://{user}:{password}@{HOST}:{port or self.port}/{database}"
 
     @property
     def admin_url(self) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -44,6 +44,8 @@ class Stack:
         catchers: whether the mail catcher and the SMS centre run.
         clock_file: the file of a stepped clock, for all services; None: the real clock.
         partitions: of every topic.
+        through: ports by which services reach a part instead of its own, by `<part>-<service>` as `kafka-scoring`
+            (kafka, postgres, smtp, smpp): of something that stands between and forwards to `ports[name]`.
         say: told what takes long, one line each.
 
     Raises:
@@ -61,6 +63,7 @@ class Stack:
         catchers: bool = True,
         clock_file: Path | None = None,
         partitions: int = 12,
+        through: Mapping[str, int] | None = None,
         say: Callable[[str], None] = tell,
     ) -> None:
         self.state = StateDir(state_dir.absolute())
@@ -68,6 +71,7 @@ class Stack:
         self._catchers = catchers or any(replica.service == "notify" for replica in self.replicas)
         self._clock_file = clock_file
         self._partitions = partitions
+        self._through = dict(through or {})
         self._say = say
         self._exits = contextlib.AsyncExitStack()
 
@@ -144,8 +148,16 @@ class Stack:
         """SIGKILL a process; returns when it is gone. It is started again: see `wait_ready`."""
         await self._supervisor.kill(name)
 
+    async def halt(self, name: str) -> None:
+        """Stop one process as `stop` does, and leave it stopped until `resume`."""
+        await self._supervisor.halt(name)
+
+    async def resume(self, name: str) -> None:
+        """Start a process that was halted; see `wait_ready`."""
+        self._supervisor.resume(name)
+
     async def wait_ready(self, *names: str) -> None:
-        """Wait until the named processes (all, when none is named) are ready.
+        """Wait until the named processes (all that are not halted, when none is named) are ready.
 
         Raises:
             StartFailedError: a process was given up.
@@ -161,25 +173,38 @@ class Stack:
         return self._supervisor.status()
 
     async def _prepare(self) -> None:
-        self.ports = self.state.ports((*_INFRASTRUCTURE_PORTS, *(replica.name for replica in self.replicas)))
+        listeners = [name for name in self._through if name.startswith("kafka-")]
+        replicas = [replica.name for replica in self.replicas]
+        self.ports = self.state.ports((*_INFRASTRUCTURE_PORTS, *listeners, *replicas))
         names = ("postgres", "smpp", "issuer", *(_database_secret(service) for service in SERVICES))
         self.secrets = self.state.secrets(names)
         self._postgres, self._kafka = await asyncio.gather(
             postgres.prepare(self.state, self.ports["postgres"], self.secrets["postgres"], self._say),
-            kafka.prepare(self.state, self.ports["kafka"], self.ports["kafka-controller"], self._say),
+            kafka.prepare(
+                self.state, self.ports["kafka"], self.ports["kafka-controller"], self._say, self._links(listeners)
+            ),
         )
         self.state.completed()
         self._surroundings = Surroundings(
             root=ROOT,
             ports=self.ports,
             secrets=self.secrets,
-            database_urls={name: self._postgres.url(name, name, word) for name, word in self._databases().items()},
+            database_urls={
+                name: self._postgres.url(name, name, word, self._through.get(f"postgres-{name}"))
+                for name, word in self._databases().items()
+            },
             bootstrap=self._kafka.bootstrap,
             partitions=self._partitions,
             telemetry=self.state.telemetry,
             issuer_key=self.state.path / "issuer-key.json",
             clock_file=self._clock_file,
+            through=self._through,
         )
+
+    def _links(self, names: Iterable[str]) -> list[kafka.Link]:
+        return [
+            kafka.Link(name.removeprefix("kafka-").upper(), self.ports[name], self._through[name]) for name in names
+        ]
 
     def _databases(self) -> dict[str, str]:
         return {service: self.secrets[_database_secret(service)] for service in SERVICES}

@@ -99,17 +99,21 @@ class Supervisor:
         self._failure = asyncio.get_running_loop().create_future()
         for unit in self._units.values():
             _rotate(self._log(unit))
-            unit.keeper = asyncio.create_task(self._keep(unit), name=f"keep {unit.spec.name}")
-            unit.keeper.add_done_callback(self._keeper_ended)
+            self._begin(unit)
         await self.wait_ready()
 
+    def _begin(self, unit: _Unit) -> None:
+        unit.keeper = asyncio.create_task(self._keep(unit), name=f"keep {unit.spec.name}")
+        unit.keeper.add_done_callback(self._keeper_ended)
+
     async def wait_ready(self, *names: str) -> None:
-        """Wait until the named processes (all, when none is named) are ready.
+        """Wait until the named processes (all that are not halted, when none is named) are ready.
 
         Raises:
             StartFailedError: one of all the processes was given up.
         """
-        await self._unless_failed(asyncio.create_task(self._all_ready(names or tuple(self._units))))
+        running = (name for name, unit in self._units.items() if unit.phase is not Phase.STOPPED)
+        await self._unless_failed(asyncio.create_task(self._all_ready(names or tuple(running))))
 
     async def _all_ready(self, names: tuple[str, ...]) -> None:
         for name in names:
@@ -130,6 +134,16 @@ class Supervisor:
         signal_group(process.pid, signal.SIGKILL)
         await process.wait()
         unit.ready.clear()  # again: a check may have passed between the signal and the death
+
+    async def halt(self, name: str) -> None:
+        """Stop one process, whoever depends on it, and leave it stopped until `resume`."""
+        await self._halt(self._units[name])
+
+    def resume(self, name: str) -> None:
+        """Start a process that was halted; returns at once."""
+        unit = self._units[name]
+        self._enter(unit, Phase.WAITING)
+        self._begin(unit)
 
     async def stop(self) -> None:
         """Stop everything, those first that nothing else depends on."""
@@ -252,6 +266,10 @@ class Supervisor:
     async def _stop_unit(self, unit: _Unit) -> None:
         for name in unit.dependents:
             await self._units[name].stopped.wait()
+        await self._halt(unit)
+        unit.stopped.set()
+
+    async def _halt(self, unit: _Unit) -> None:
         if unit.keeper is not None:
             unit.keeper.cancel()
             await asyncio.wait({unit.keeper})
@@ -260,8 +278,8 @@ class Supervisor:
             unit.process = None
             self._ledger.remove(unit.spec.name)
         if unit.phase not in {Phase.DONE, Phase.FAILED}:
+            unit.ready.clear()
             self._enter(unit, Phase.STOPPED)
-        unit.stopped.set()
 
     def _enter(self, unit: _Unit, phase: Phase) -> None:
         unit.phase = phase

@@ -111,6 +111,20 @@ async def test_killed_process_is_not_ready_until_its_check_passes_again(run: Run
     assert flag.exists()
 
 
+async def test_halted_process_stays_away_until_it_is_resumed_and_nobody_waits_for_it(run: Run) -> None:
+    supervisor = run(_sh("server", "exec sleep 60"), _sh("client", "exec sleep 60", after=("server",)))
+    await supervisor.start()
+    await supervisor.halt("server")
+    await asyncio.wait_for(supervisor.wait_ready(), _LIMIT)
+    assert (_of(supervisor, "server").phase, _of(supervisor, "server").pid) == (Phase.STOPPED, None)
+    assert _of(supervisor, "client").phase is Phase.READY
+    supervisor.resume("server")
+    await asyncio.wait_for(supervisor.wait_ready("server"), _LIMIT)
+    pid = _of(supervisor, "server").pid
+    assert pid is not None
+    assert is_running(pid)
+
+
 async def test_one_shot_runs_once_and_then_those_that_wait_for_it(run: Run, tmp_path: Path) -> None:
     done = tmp_path / "done"
     supervisor = run(

@@ -61,3 +61,11 @@ def test_settings_of_the_shell_do_not_leak_in(monkeypatch: pytest.MonkeyPatch) -
     environment = base_environment()
     assert "ARREARS_CLOCK_FILE" not in environment
     assert environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
+
+
+def test_a_service_reaches_a_part_through_what_stands_between_and_the_others_at_its_own_port() -> None:
+    between = replace(_AROUND, through={"kafka-scoring": 21001, "smtp-notify": 21002})
+    scoring, notify = (between.settings(Replica.named(name)) for name in ("scoring-2", "notify"))
+    assert scoring["ARREARS_KAFKA_BOOTSTRAP"] == "127.0.0.1:21001"
+    assert notify["ARREARS_KAFKA_BOOTSTRAP"] == "127.0.0.1:20007"
+    assert (notify["ARREARS_SMTP_PORT"], notify["ARREARS_SMPP_PORT"]) == ("21002", "20003")
