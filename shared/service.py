@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from starlette.responses import Response
 
 from shared.bus.bus import Bus
+from shared.dead_letters_api import dead_letter_router
 from shared.settings import ServiceSettings
 from shared.web.app import Parts, service_app
 from shared.web.auth import Role, require
@@ -51,7 +52,7 @@ def create_service(
         name=bus.service,
         title=title,
         settings=settings,
-        routers=(*routers, _stepping_router()) if settings.clock_file is not None else routers,
+        routers=(*routers, *_own_routers(bus, settings)),
         lifespan=lifespan,
         readiness=readiness,
         parts=replace(parts or Parts(), clock=bus.clock, metrics=bus.metrics),
@@ -59,6 +60,12 @@ def create_service(
     )
     app.state.bus = bus
     return app
+
+
+def _own_routers(bus: Bus, settings: ServiceSettings) -> list[APIRouter]:
+    """What operators find in every service: the dead letters of one that reads, the rest of one on a stepped clock."""
+    reading = [dead_letter_router(bus)] if bus.handle is not None else []
+    return [*reading, _stepping_router()] if settings.clock_file is not None else reading
 
 
 def _stepping_router() -> APIRouter:

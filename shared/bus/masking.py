@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from msgspec import inspect
 
 from shared.bus.headers import Headers
@@ -26,6 +25,8 @@ MOST_LEVELS = 12
 
 _PERSONAL = re.compile(r"(?<!\d)(?:1[3-9]\d{9}|\d{13,19}|\d{17}[Xx])(?!\d)", re.ASCII)
 """A mobile number, a card number, a citizen's number: never shown, whatever field it stands in."""
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 _SHOWN_PATTERNS = {
     inspect.type_info(kind).pattern  # type: ignore[attr-defined]  # each of these is a text with a pattern
@@ -85,7 +86,7 @@ def masked_key(key: str | None) -> str | None:
     """Return a record's key as it is when it looks like an identifier."""
     if key is None:
         return None
-    return key if _KEY.fullmatch(key) and not _PERSONAL.search(key) else _text(key)
+    return key if _KEY.fullmatch(key) and not _is_personal(key) else _text(key)
 
 
 def masked_cause(code: str, detail: str) -> str:
@@ -105,7 +106,7 @@ def _masked_header(name: str, value: bytes | None) -> tuple[str, str | None]:
     text = value.decode("latin-1")
     if form is None:
         return f"<header of {len(name)}>", f"<{len(value)} bytes>"
-    sound = form.fullmatch(text) and (name in _UNSCREENED or not _PERSONAL.search(text))
+    sound = form.fullmatch(text) and (name in _UNSCREENED or not _is_personal(text))
     return name, text if sound else f"<{len(value)} bytes>"
 
 
@@ -138,10 +139,10 @@ def _may_be_shown(value: object, expected: inspect.Type) -> bool:
     if isinstance(expected, inspect.BoolType):
         return isinstance(value, bool)
     if isinstance(expected, inspect.IntType):
-        return type(value) is int and not _PERSONAL.search(str(value)) and abs(value) <= 10**15
+        return type(value) is int and not _is_personal(str(value)) and abs(value) <= 10**15
     if isinstance(expected, inspect.LiteralType):
         return isinstance(value, str) and value in expected.values
-    if not isinstance(value, str) or _PERSONAL.search(value):
+    if not isinstance(value, str) or _is_personal(value):
         return False
     if isinstance(expected, inspect.DateTimeType | inspect.DateType):
         return bool(_INSTANT.fullmatch(value))
@@ -151,6 +152,11 @@ def _may_be_shown(value: object, expected: inspect.Type) -> bool:
         and len(value) <= (expected.max_length or len(value))
         and bool(re.search(expected.pattern or "", value, re.ASCII))
     )
+
+
+def _is_personal(text: str) -> bool:
+    """Tell whether a value looks like a person's number; an identifier made here may hold such digits by chance."""
+    return _UUID.fullmatch(text) is None and _PERSONAL.search(text) is not None
 
 
 def _choices(expected: inspect.Type | None, *kinds: type[inspect.Type]) -> Iterator[Any]:
@@ -191,6 +197,6 @@ def _text(value: str) -> str:
 
 _MODELS: dict[str, inspect.Type] = {
     kind.name: info
-    for kind, info in zip(FACT_TYPES, msgspec.inspect.multi_type_info([k.model for k in FACT_TYPES]), strict=True)
+    for kind, info in zip(FACT_TYPES, inspect.multi_type_info([kind.model for kind in FACT_TYPES]), strict=True)
 }
 _NAMES = frozenset(name for model in _MODELS.values() for name in _names(model))
