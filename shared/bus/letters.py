@@ -67,7 +67,7 @@ async def run(asked: argparse.Namespace, http: httpx.AsyncClient, write: Write) 
             return 0
         acts = await _act(asked, http)
     except (Refused, httpx.HTTPError) as refused:
-        write(f"{refused or type(refused).__name__}\n")
+        write(f"{str(refused) or type(refused).__name__}\n")
         return 1
     write(table(acts, _ACT))
     return 0 if all(act["outcome"] in {"replayed", "discarded"} for act in acts) else 1
