@@ -25,7 +25,7 @@ _customer = msgspec.json.Decoder(Customer).decode
 HELD = "SELECT customer_id, version, entries, leased_by, leased_until, state FROM customer "
 _LOAD = HELD + "WHERE customer_id = ANY ($1::text[]) ORDER BY customer_id FOR UPDATE"
 _LOAD_CASES = HELD + "WHERE case_id = ANY ($1::text[]) ORDER BY customer_id FOR UPDATE"
-_LOAD_DUE = HELD + "WHERE next_due <= $1 ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED"
+_LOAD_DUE = HELD + "WHERE next_due <= $1 ORDER BY next_due, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
 _LEFT = "SELECT staff_id FROM staff WHERE NOT (active AND role = 'phone_agent')"
 _LOAD_UNASSIGNED = f"""{HELD}
 WHERE queue IN ('phone', 'field') AND (collector IS NULL OR collector IN ({_LEFT}))
