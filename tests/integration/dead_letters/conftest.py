@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from shared.db.guard import StaleState
 from shared.events.card import PaymentPosted
 from shared.events.registry import CARD, RISK
 from shared.service import create_service
+from shared.telemetry.spans import current_traceparent
 from shared.web.app import Parts
 from shared.web.auth import Role, TokenVerifier
 from shared.web.keys import FixedKeys
@@ -38,9 +40,14 @@ class Handler:
     buggy: set[str] = field(default_factory=set)
     instead: Callable[[Incoming], Outcome | None] = lambda _: None
     races: int = 0
+    gate: asyncio.Event | None = None
+    traces: list[str | None] = field(default_factory=list)
 
     async def __call__(self, batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
         """Count the payments, then fail if a buggy one is among them: what was written must not stay."""
+        self.traces.append(current_traceparent())
+        if self.gate is not None:
+            await self.gate.wait()
         given = [self.instead(item) for item in batch]
         counted = iter(await count_payments([i for i, o in zip(batch, given, strict=True) if o is None], uow))
         for item in batch:
