@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 import asyncpg
 
 ACQUIRE_SECONDS = 10.0
+RELEASE_SECONDS = 3.0
 COMMAND_SECONDS = 65.0  # above transaction_timeout, so that the server is the one to give up first
 
 _SESSION = {
@@ -47,5 +48,11 @@ async def borrow(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
     Raises:
         TimeoutError: none was free in time.
     """
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+    connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+    try:
         yield cast(asyncpg.Connection, connection)
+    finally:
+        # A failure to give it back says nothing of what was done on it: told as one, a committed decision would be made
+        # again. The pool has closed such a connection already.
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await pool.release(connection, timeout=RELEASE_SECONDS)

@@ -261,7 +261,7 @@ async def deciding(url: str, partitions: int) -> AsyncIterator[Transactions]:
     try:
         yield Transactions(pool, "ingest", partitions, FrozenClock(NOON), Metrics(), lambda _: None)
     finally:
-        await pool.close()
+        pool.terminate()
 
 
 async def payments(url: str) -> dict[str, list[str]]:
