@@ -1,0 +1,115 @@
+"""One run: start, work under faults, calm down, drain, look, judge."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from deploy.local.parts import SERVICES
+from tests.chaos.calling import Unanswered
+from tests.chaos.card_feed import CardFeed
+from tests.chaos.collecting import collect, waiting
+from tests.chaos.desks import Desks
+from tests.chaos.evidence import Evidence
+from tests.chaos.judge import judge
+from tests.chaos.ledger import Ledger
+from tests.chaos.report import Report
+from tests.chaos.rig import Rig, running, stopped
+from tests.chaos.schedule import Fault, plan
+from tests.chaos.watching import Watcher
+
+Say = Callable[[str], None]
+
+FEW = (*SERVICES, "scoring-1", "notify-1")
+MANY = (*SERVICES, "ingest-1", "scoring-1", "assignment-1", "fieldvisit-1", "notify-1")
+DRAIN_SECONDS = 120.0
+"""Longer than the lease of a message whose sender was killed in mid-sending (90 s)."""
+_LONG_RUN = 240.0
+_QUIET_ROUNDS = 2
+
+
+async def run(seed: int, seconds: float, folder: Path, say: Say) -> Report:
+    """Run the schedule of a seed over so many seconds, on a stack of its own in `folder`."""
+    replicas = MANY if seconds >= _LONG_RUN else FEW
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    ledger = Ledger(folder / "run" / "ledger.jsonl")
+    async with running(folder, replicas, seed, say) as rig:
+        faults = plan(seed, seconds, replicas)
+        say(f"{len(faults)} faults in {seconds:.0f} s over {len(replicas)} replicas, {len(rig.links)} links")
+        watcher = Watcher(rig)
+        watching = asyncio.create_task(watcher.run())
+        try:
+            feed, unanswered = await _work(rig, ledger, watcher, faults, (seed, seconds), say)
+            await _drain(rig, say)
+        finally:
+            await stopped(watching)
+        evidence = await collect(rig, ledger, feed.people, unanswered)
+        return Report(seed, seconds, watcher.recoveries, judge(evidence), rig.client.broken, _size(evidence))
+
+
+async def _work(
+    rig: Rig, ledger: Ledger, watcher: Watcher, faults: Sequence[Fault], run_of: tuple[int, float], say: Say
+) -> tuple[CardFeed, list[str]]:
+    """Workload, clock and faults together, for as long as the faults' plan is; then what has begun is finished."""
+    seed, seconds = run_of
+    feed = CardFeed(rig.client, ledger, seed, lambda: rig.clock.now, max(0.6, seconds / 80))
+    desks = Desks(rig.client, ledger, seed, lambda: rig.clock.now)
+    await desks.keep_staff()
+    tasks = [asyncio.create_task(each) for each in (feed.run(), desks.run(), rig.clock.run())]
+    unanswered: list[str] = []
+    try:
+        async with asyncio.TaskGroup() as striking:
+            begun = asyncio.get_running_loop().time()
+            for fault in faults:
+                striking.create_task(_strike(rig, watcher, fault, begun, say))
+            striking.create_task(asyncio.sleep(seconds))
+        for task in tasks:
+            if task.done():
+                task.result()  # somebody of the workload gave up or broke
+    except Unanswered as error:
+        unanswered.append(str(error))
+    finally:
+        for task in tasks:
+            await stopped(task)
+    say("faults are over; what has begun is finished")
+    await feed.finish()
+    return feed, [*unanswered, *feed.unanswered]
+
+
+async def _strike(rig: Rig, watcher: Watcher, fault: Fault, begun: float, say: Say) -> None:
+    await asyncio.sleep(begun + fault.at - asyncio.get_running_loop().time())
+    say(f"{fault.at:5.1f} s  {fault}")
+    await rig.strike(fault)
+    watcher.over(fault)
+
+
+async def _drain(rig: Rig, say: Say) -> None:
+    """Wait, within bounds, until everybody is at rest in two rounds."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    quiet, left = 0, {}
+    while quiet < _QUIET_ROUNDS and loop.time() - begun < DRAIN_SECONDS:
+        await asyncio.sleep(0.5)
+        left = await waiting(rig)
+        quiet = 0 if left else quiet + 1
+    outcome = f"not at rest: {left}" if quiet < _QUIET_ROUNDS else "at rest"
+    say(f"{outcome} after {loop.time() - begun:.1f} s")
+
+
+def _size(evidence: Evidence) -> dict[str, int]:
+    """How much was done, so that a clean run that did nothing is not taken for a proof."""
+    kinds = Counter(intent.kind for intent in evidence.intents if intent.is_taken)
+    states = Counter(row["state"] for row in evidence.notices)
+    return {
+        "events": kinds["event"],
+        "contacts": kinds["contact"],
+        "hand-overs": kinds["hand_over"],
+        "visits reported": kinds["complete"] + kinds["fail"],
+        "notices sent": states["sent"],
+        "unconfirmed": states["unconfirmed"],
+        "facts": len(evidence.facts),
+        "repeated records": len(evidence.records) - len(evidence.facts),
+    }

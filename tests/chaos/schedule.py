@@ -1,0 +1,136 @@
+"""Which fault strikes what, when and for how long: made from a seed alone. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, TypeVar
+
+from deploy.local.parts import SERVICES
+from tests.chaos.proxy import FAULTS, Mode
+
+Kind = Literal[
+    "kill", "freeze", "cut", "black_hole", "delay", "drop_responses", "restart", "stall", "leave", "rolling_restart"
+]
+
+T = TypeVar("T")
+
+LINKS = (
+    *(f"kafka-{service}" for service in SERVICES),
+    *(f"postgres-{service}" for service in SERVICES),
+    "smtp-notify",
+    "smpp-notify",
+)
+"""What stands between the services and their parts; a service's replicas share its links."""
+
+MOST_DELAY = 0.3
+"""Seconds that a piece is held back at most by a link in the mode `delay`."""
+
+_QUIET = 4.0
+"""Seconds at the beginning in which nothing happens."""
+_GAP = (1.5, 5.0)
+"""Seconds between the beginnings of two faults."""
+_AT_ONCE = 2
+_LONG_RUN = 240.0
+"""From so many seconds on there is room for faults that outlast a session or a producer's patience."""
+
+_SECONDS: dict[Kind, tuple[float, float]] = {
+    "kill": (0, 0),
+    "freeze": (10.5, 13.0),  # a lease is 10 s
+    "cut": (1.0, 5.0),
+    "black_hole": (2.0, 8.0),
+    "delay": (2.0, 6.0),
+    "drop_responses": (2.0, 8.0),
+    "restart": (0, 0),
+    "stall": (3.0, 8.0),
+    "leave": (3.0, 9.0),
+    "rolling_restart": (0, 0),
+}
+_LONG_SECONDS: dict[Kind, tuple[float, float]] = {
+    "freeze": (31.0, 40.0),  # a session is 30 s
+    "black_hole": (15.0, 45.0),
+    "drop_responses": (15.0, 40.0),
+    "cut": (15.0, 45.0),
+    "leave": (31.0, 45.0),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. `at`: seconds after the beginning; `seconds`: how long it lasts, 0 for one that is an instant."""
+
+    at: float
+    kind: Kind
+    target: str
+    seconds: float
+    delay: float = 0.0
+    """Of the mode `delay`: how long a piece is held back."""
+
+    @property
+    def mode(self) -> Mode | None:
+        """The mode of a link that this fault is, if it is one."""
+        return next((mode for mode in FAULTS if mode == self.kind), None)
+
+    @property
+    def until(self) -> float:
+        """When it is over."""
+        return self.at + self.seconds
+
+    def __str__(self) -> str:
+        lasts = f" for {self.seconds:.1f} s" if self.seconds else ""
+        return f"{self.kind} {self.target}{lasts}"
+
+
+def plan(seed: int, seconds: float, replicas: Sequence[str]) -> tuple[Fault, ...]:
+    """Return the faults of a run over `seconds`, in order of their beginning; all are over at its end.
+
+    Every kind comes before one comes again, and every target of a kind before one comes again. `replicas`: all that
+    run; those that are not a service's first one may leave.
+    """
+    chance = Random(f"schedule {seed}")
+    targets = {kind: _dealt(chance, each) for kind, each in _targets(replicas).items() if each}
+    kinds = _dealt(chance, tuple(targets))
+    faults: list[Fault] = []
+    at = _QUIET
+    while at < seconds:
+        kind = next(kinds)
+        lasts = _lasts(chance, kind, seconds)
+        delay = chance.uniform(0.02, MOST_DELAY) if kind == "delay" else 0.0
+        fault = Fault(round(at, 2), kind, next(targets[kind]), round(lasts, 2), round(delay, 3))
+        if fault.until <= seconds and _fits(fault, faults):
+            faults.append(fault)
+        at += chance.uniform(*_GAP)
+    return tuple(faults)
+
+
+def _targets(replicas: Sequence[str]) -> dict[Kind, Sequence[str]]:
+    return {
+        "kill": replicas,
+        "freeze": replicas,
+        "cut": LINKS,
+        "black_hole": LINKS,
+        "delay": LINKS,
+        "drop_responses": LINKS,
+        "restart": ("kafka", "postgres"),
+        "stall": ("kafka",),
+        "leave": [replica for replica in replicas if "-" in replica],
+        "rolling_restart": SERVICES,
+    }
+
+
+def _dealt(chance: Random, cards: Sequence[T]) -> Iterator[T]:
+    """Deal all cards, shuffled, again and again."""
+    while True:
+        yield from chance.sample(cards, len(cards))
+
+
+def _lasts(chance: Random, kind: Kind, seconds: float) -> float:
+    is_long = seconds >= _LONG_RUN and kind in _LONG_SECONDS and chance.random() < 1 / 3
+    return chance.uniform(*(_LONG_SECONDS if is_long else _SECONDS)[kind])
+
+
+def _fits(fault: Fault, before: Sequence[Fault]) -> bool:
+    """Few faults at a time, and none on what is still under one."""
+    running = [other for other in before if other.until > fault.at]
+    return len(running) < _AT_ONCE and all(other.target != fault.target for other in running)
