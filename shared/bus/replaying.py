@@ -10,6 +10,7 @@ one key in one stream are replayed in their order: a later one is held until the
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +31,8 @@ from shared.telemetry.spans import fact_span
 if TYPE_CHECKING:
     from shared.bus.bus import Bus
     from shared.bus.unit_of_work import UnitOfWork
+
+_log = logging.getLogger(__name__)
 
 Became = Literal["replayed", "failed", "discarded", "held", "busy", "resolved", "absent"]
 
@@ -72,6 +75,7 @@ async def replay(bus: Bus, letter_id: UUID, by: str) -> Act:
     except Exception as error:
         if is_retriable(error):
             raise
+        _log.warning("a replay failed", exc_info=error, extra={"fact_id": letter_id, "step": "handle"})
         why = ("handler_failed", f"{type(error).__name__}: {error}", "handle")
     return await bus.transact(lambda uow: _note_failure(uow, letter_id, why, by))
 
