@@ -5,6 +5,8 @@
 .DEFAULT_GOAL = help
 
 PY = .venv/bin/python
+MINUTES = 10
+SEED =
 FAST = tests/unit tests/architecture tests/docs
 
 .PHONY: help
@@ -44,6 +46,10 @@ test: test-unit ## all tests: the pure ones first, then those on a real PostgreS
 .PHONY: test-unit
 test-unit: venv ## only the tests that need nothing running: rules, architecture, documents
 	@$(PY) -m pytest $(FAST)
+
+.PHONY: chaos
+chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out of order, stuck? (MINUTES=10 SEED=)
+	@$(PY) -m tests.chaos --minutes $(MINUTES) $(SEED:%=--seed %)
 
 .PHONY: check
 check: venv ## lint, format, strict types, import contracts, architecture

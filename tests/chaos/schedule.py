@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal, TypeVar
 
@@ -16,11 +16,11 @@ Kind = Literal[
 
 T = TypeVar("T")
 
+GATEWAYS = ("smtp-notify", "smpp-notify")
 LINKS = (
     *(f"kafka-{service}" for service in SERVICES),
     *(f"postgres-{service}" for service in SERVICES),
-    "smtp-notify",
-    "smpp-notify",
+    *GATEWAYS,
 )
 """What stands between the services and their parts; a service's replicas share its links."""
 
@@ -90,28 +90,30 @@ def plan(seed: int, seconds: float, replicas: Sequence[str]) -> tuple[Fault, ...
     """
     chance = Random(f"schedule {seed}")
     targets = {kind: _dealt(chance, each) for kind, each in _targets(replicas).items() if each}
-    kinds = _dealt(chance, tuple(targets))
+    waiting: list[Fault] = []
     faults: list[Fault] = []
     at = _QUIET
     while at < seconds:
-        kind = next(kinds)
-        lasts = _lasts(chance, kind, seconds)
-        delay = chance.uniform(0.02, MOST_DELAY) if kind == "delay" else 0.0
-        fault = Fault(round(at, 2), kind, next(targets[kind]), round(lasts, 2), round(delay, 3))
-        if fault.until <= seconds and _fits(fault, faults):
-            faults.append(fault)
-        at += chance.uniform(*_GAP)
+        if not waiting:
+            kinds = chance.sample(list(targets), len(targets))
+            waiting = [_fault(chance, kind, next(targets[kind]), seconds) for kind in kinds]
+        chosen = next((fault for fault in waiting if _fits(replace(fault, at=at), faults, seconds)), None)
+        if chosen is not None:
+            waiting.remove(chosen)
+            faults.append(replace(chosen, at=at))
+        at = round(at + chance.uniform(*_GAP), 2)
     return tuple(faults)
 
 
 def _targets(replicas: Sequence[str]) -> dict[Kind, Sequence[str]]:
+    links = (*LINKS, *GATEWAYS)  # the customers' two links twice as often: what is lost there is lost for good
     return {
         "kill": replicas,
         "freeze": replicas,
-        "cut": LINKS,
-        "black_hole": LINKS,
-        "delay": LINKS,
-        "drop_responses": LINKS,
+        "cut": links,
+        "black_hole": links,
+        "delay": links,
+        "drop_responses": links,
         "restart": ("kafka", "postgres"),
         "stall": ("kafka",),
         "leave": [replica for replica in replicas if "-" in replica],
@@ -125,12 +127,14 @@ def _dealt(chance: Random, cards: Sequence[T]) -> Iterator[T]:
         yield from chance.sample(cards, len(cards))
 
 
-def _lasts(chance: Random, kind: Kind, seconds: float) -> float:
+def _fault(chance: Random, kind: Kind, target: str, seconds: float) -> Fault:
     is_long = seconds >= _LONG_RUN and kind in _LONG_SECONDS and chance.random() < 1 / 3
-    return chance.uniform(*(_LONG_SECONDS if is_long else _SECONDS)[kind])
+    lasts = chance.uniform(*(_LONG_SECONDS if is_long else _SECONDS)[kind])
+    delay = chance.uniform(0.02, MOST_DELAY) if kind == "delay" else 0.0
+    return Fault(0.0, kind, target, round(lasts, 2), round(delay, 3))
 
 
-def _fits(fault: Fault, before: Sequence[Fault]) -> bool:
-    """Few faults at a time, and none on what is still under one."""
+def _fits(fault: Fault, before: Sequence[Fault], seconds: float) -> bool:
+    """Few faults at a time, none on what is still under one, and none that outlasts the run."""
     running = [other for other in before if other.until > fault.at]
-    return len(running) < _AT_ONCE and all(other.target != fault.target for other in running)
+    return fault.until <= seconds and len(running) < _AT_ONCE and all(other.target != fault.target for other in running)

@@ -107,7 +107,7 @@ def _customer(chance: Random, number: int) -> Customer:
 
 def _account(chance: Random, account_id: str) -> Account:
     limit = chance.choice((1_000_000, 2_000_000, 5_000_000))
-    days = chance.choice((4, 12, 25, 45, 75, 100, 140, 170, 200, 260))
+    days = chance.choice((4, 12, 25, 45, 100, 140, 170, 200, 230, 260, 300, 340))
     return Account(
         account_id=account_id,
         last4=f"{chance.randint(0, 9999):04}",
@@ -168,7 +168,7 @@ def tell(person: Person, step: Step, serial: int, now: datetime, chance: Random)
         case "stop":
             event = events.stop_set(customer.customer_id, _STOPS[step.number], at)
         case "lift":
-            event = events.stop_lifted(customer.customer_id, _STOPS[step.number], now)
+            event = events.stop_lifted(customer.customer_id, _STOPS[step.number], now + timedelta(microseconds=serial))
         case "cure":
             event = events.account_cured(customer.customer_id, account, at)
         case "opt_out":
