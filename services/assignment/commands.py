@@ -148,7 +148,8 @@ def in_scope(held: Held, scope: Scope) -> bool:
     if case is None:
         return False
     own_team = scope.team is not None and case.team in (None, scope.team)
-    return scope.everybody or own_team or (scope.person is not None and case.collector == scope.person)
+    nobodys = scope.nobodys and case.collector is None
+    return scope.everybody or own_team or nobodys or (scope.person is not None and case.collector == scope.person)
 
 
 async def _refuse_blocked(uow: UnitOfWork, work: Work) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from fastapi import APIRouter, Response
+from msgspec import structs
 from pydantic import BaseModel
 
 from services.assignment import commands
@@ -13,7 +14,7 @@ from services.assignment.api.access import DeskDep, DeskReader, Id, PhoneAgent, 
 from services.assignment.api.bodies import ContactBody, DeskPurpose, Key
 from services.assignment.api.views import ReasonView
 from services.assignment.commands import Acting, blocked, row_of
-from services.assignment.domain.contacts import Contact
+from services.assignment.domain.contacts import Contact, why_not_call
 from services.assignment.domain.handover import unknown_case
 from services.assignment.domain.permits import may_call
 from services.assignment.store import worklists
@@ -70,6 +71,8 @@ async def ask_may_call(
             raise unknown_case()
         if await bus.blocked_keys(connection, [held.customer.customer_id]):
             raise blocked()
+    if (problem := why_not_call(held.customer.open_case)) is not None:
+        raise problem
     now = bus.clock.now()
     decision = may_call(held.customer, desk.policy, now, purpose=purpose, phone_id=phone_id)
     count_call(bus.metrics, decision)
@@ -86,8 +89,13 @@ async def log_contact(
     command: SentCommand,
     if_match: IfMatch = None,
 ) -> Response:
-    """Log a contact of an own case; a call that a rule forbade at that moment is refused, a call-in never is."""
-    acting = Acting(case_id, own(who), if_match)
+    """Log a contact of an own case; a call that a rule forbade at that moment is refused, a call-in never is.
+
+    A call-in is logged on a case that has no collector yet as well.
+    """
+    # Whoever answers hears the customer, also while the case is only reminded and nobody's yet.
+    hearing = structs.replace(own(who), nobodys=body.channel == "INBOUND")
+    acting = Acting(case_id, hearing, if_match)
 
     async def act(uow: UnitOfWork) -> StoredAnswer:
         async def decide() -> StoredAnswer:

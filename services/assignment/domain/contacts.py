@@ -13,7 +13,7 @@ from msgspec import structs
 
 from services.assignment.domain import lifecycle, plan, promises
 from services.assignment.domain.desk import DESK_CHANNELS, TABLE, Row, allowed_outcomes, allowed_parties, right_party
-from services.assignment.domain.model import Customer, Waiver, amounts_owed
+from services.assignment.domain.model import Case, Customer, Waiver, amounts_owed
 from services.assignment.domain.permits import NO_PHONE, may_call, refused_by_rule, usable_phones
 from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.words import CHANNELS, LINES, OUTCOMES, PARTIES, STOPS
@@ -56,10 +56,8 @@ def log(turn: Turn, contact: Contact) -> None:
     row = check(turn.customer, turn.policy, contact, turn.now)
     case = turn.case()
     if contact.channel == "CALL":
-        if case.hand_over is not None:
-            raise Problem(
-                "with_field", "案件在外访员手中，不再外呼。", "The case is with a field collector: no call now."
-            )
+        if (problem := why_not_call(case)) is not None:
+            raise problem
         _refuse_forbidden(turn, contact)
     _count(turn, contact, row)
     turn.facts.append(
@@ -90,6 +88,17 @@ def log(turn: Turn, contact: Contact) -> None:
     _follow(turn, contact, row)
 
 
+def why_not_call(case: Case) -> Problem | None:
+    """Return what in the case itself stands against a call, whatever the contact rules say; None: nothing does."""
+    if case.step is None or case.step.queue == "reminder":
+        return Problem(
+            "reminders_first", "提醒的设定期限未过，不得外呼。", "The reminder's set time still runs: no call yet."
+        )
+    if case.hand_over is not None:
+        return Problem("with_field", "案件在外访员手中，不再外呼。", "The case is with a field collector: no call now.")
+    return None
+
+
 def _words(contact: Contact) -> tuple[str, str]:
     found = CHANNELS[contact.channel], LINES[contact.line], PARTIES[contact.party], OUTCOMES[contact.outcome]
     channel, line, party, outcome = found
@@ -101,12 +110,16 @@ def check(customer: Customer, policy: Policy, contact: Contact, now: datetime) -
     errors: list[FieldError] = []
     if contact.channel not in DESK_CHANNELS:
         errors.append(_error("channel", "此渠道不在电催台登记", "is not logged at the phone desk", DESK_CHANNELS))
+    if contact.channel == "INBOUND" and contact.line != "CONN":
+        errors.append(_error("line", "来电必是接通的", "cannot be so when the customer called in", ("CONN",)))
     row = TABLE.get((contact.line, contact.party, contact.outcome))
+    in_time = _opened(customer) <= contact.contacted_at <= now
     if row is None:
         errors.append(_combination_error(contact))
     else:
-        errors += _requirements(customer, policy, contact, row)
-    if contact.contacted_at > now or contact.contacted_at < _opened(customer):
+        # A wrong time may lie outside every calendar, so the rest is judged as if it were now.
+        errors += _requirements(customer, policy, contact, row, contact.contacted_at if in_time else now)
+    if not in_time:
         errors.append(
             FieldError(
                 "contacted_at",
@@ -131,7 +144,7 @@ def check(customer: Customer, policy: Policy, contact: Contact, now: datetime) -
     return row
 
 
-def _requirements(customer: Customer, policy: Policy, contact: Contact, row: Row) -> list[FieldError]:
+def _requirements(customer: Customer, policy: Policy, contact: Contact, row: Row, at: datetime) -> list[FieldError]:
     errors = []
     if row.requires == "promise" and contact.promise is None:
         errors.append(
@@ -164,7 +177,7 @@ def _requirements(customer: Customer, policy: Policy, contact: Contact, row: Row
             )
         )
     if contact.promise is not None:
-        errors += _promise_errors(customer, policy, contact.promise, contact.contacted_at)
+        errors += _promise_errors(customer, policy, contact.promise, at)
     return errors
 
 
@@ -221,8 +234,11 @@ def _count(turn: Turn, contact: Contact, row: Row) -> None:
 
 
 def _follow(turn: Turn, contact: Contact, row: Row) -> None:
-    case = turn.case()
     spoken = right_party(row)
+    if contact.channel == "INBOUND" and row.counts_as_effective and row.stops_case is None:
+        # Who calls in is heard before anyone presses: nobody is on the way to a customer who has just spoken to us.
+        lifecycle.recall(turn, Reason("customer_called", "客户主动来电，先听取", "The customer called in and is heard"))
+    case = turn.case()
     turn.set_case(
         tries=case.tries + 1,
         contacted_at=max(filter(None, (case.contacted_at, contact.contacted_at))),

@@ -28,7 +28,8 @@ WHERE workable AND {_IN_SCOPE}
 ORDER BY -rank, currency, -owed, customer_id LIMIT $8
 """
 _CASES = f"""{HELD}
-WHERE case_id IS NOT NULL AND {_IN_SCOPE} AND ($4::text IS NULL OR customer_id > $4)
+WHERE case_id IS NOT NULL AND ({_IN_SCOPE} OR (collector IS NULL AND customer_id = $11))
+  AND ($4::text IS NULL OR customer_id > $4)
   AND ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR queue = $6) AND ($7::text IS NULL OR bucket = $7)
   AND ($8::text IS NULL OR grade = $8) AND ($9::text IS NULL OR collector = $9)
   AND (NOT $10 OR (queue IN ('phone', 'field') AND collector IS NULL)) AND ($11::text IS NULL OR customer_id = $11)
@@ -54,11 +55,15 @@ _SAVE_SKIP = "INSERT INTO skipped_case (skip_id, staff_id, case_id, reason, at) 
 
 
 class Scope(Struct, frozen=True):
-    """Whose cases a caller may see: everybody's, a team's (and those without a team), or a person's own."""
+    """Whose cases a caller may see: everybody's, a team's (and those without a team), or a person's own.
+
+    `nobodys`: also a case that has no collector; for commands on one case, lists never show them by this.
+    """
 
     everybody: bool = False
     team: str | None = None
     person: str | None = None
+    nobodys: bool = False
 
 
 class Filters(Struct, frozen=True):
@@ -98,7 +103,10 @@ async def worklist_page(
 async def cases_page(
     connection: asyncpg.Connection, scope: Scope, filters: Filters, after: str | None, fetch: int
 ) -> list[Held]:
-    """Return a page of the newest cases in scope, by customer."""
+    """Return a page of the newest cases in scope, by customer.
+
+    Whoever names a customer finds a case that is nobody's yet, too: a customer may call in before anybody calls.
+    """
     return held_of(
         await connection.fetch(
             _CASES, scope.everybody, scope.team, scope.person, after, *structs.astuple(filters), fetch

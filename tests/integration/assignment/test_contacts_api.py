@@ -181,3 +181,27 @@ async def test_a_wrong_body_gets_a_problem_document(phones: Phones, body: str) -
     assert answer.status_code in {400, 422}
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["errors"]
+
+
+async def test_a_customer_who_calls_in_before_anybody_has_the_case_is_heard_by_whoever_answers(phones: Phones) -> None:
+    await phones.hire()
+    case_id = await phones.opened("M1", grade="A")
+    await phones.step_clock(at("02-25 09:15"))
+    wanted = {"customer_id": phones.customer()}
+    (found,) = (await phones.http.get("/v1/cases", params=wanted, headers=phones.headers())).json()["items"]
+    assert (found["case_id"], found["collector"]) == (case_id, None)
+    assert (await phones.http.get("/v1/cases", headers=phones.headers())).json()["items"] == []
+    assert (await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")).status_code == 404
+    answer = await phones.log(case_id, "INBOUND", "CONN", "SELF", "HARD")
+    assert (answer.status_code, answer.json()["stop_set"]) == (201, "hardship")
+
+
+async def test_what_is_asked_before_a_call_and_what_is_said_when_it_is_logged_agree(phones: Phones) -> None:
+    case_id = await phones.by_phone()
+    await phones.hire(phones.field_agent, "field_agent")
+    assert (await phones.file(phones.line(case_id))).status_code == 201
+    asked = await phones.http.get(f"/v1/cases/{case_id}/may-call", headers=phones.headers())
+    logged = await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")
+    assert (
+        (asked.status_code, asked.json()["code"]) == (logged.status_code, logged.json()["code"]) == (409, "with_field")
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -30,6 +30,11 @@ from tests.unit.assignment.given import (
 from tests.unit.assignment.test_handover import handed_over
 
 FRIDAY = at("02-27 10:00")
+
+
+# No zone to the west of it has such an instant.
+LONG_AGO = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+TOLD = PromiseTold("CNY", 10_000, date(2026, 2, 28))
 
 
 def contact(line: str = "CONN", party: str = "SELF", outcome: str = "INFO", **changes: Any) -> Contact:
@@ -90,11 +95,13 @@ def test_who_did_not_answer_has_not_renewed_the_step(line: str, party: str, outc
         (contact("NOAS", "SELF", "NONE"), "party"),
         (contact(channel="VISIT"), "channel"),
         (contact(channel="SMS"), "channel"),
+        (contact("NOAS", "UNK", "NONE", channel="INBOUND"), "line"),
         (contact(outcome="PTP"), "promise"),
         (contact(promise=PromiseTold("CNY", 100, date(2026, 2, 28))), "promise"),
         (contact(outcome="COMP"), "note"),
         (contact(phone_id="strange"), "phone_id"),
         (contact(contacted_at=at("02-24 10:00")), "contacted_at"),
+        (contact(outcome="PTP", promise=TOLD, contacted_at=LONG_AGO), "contacted_at"),
         (contact(outcome="PTP", promise=PromiseTold("USD", 100, date(2026, 2, 28))), "promise.currency"),
         (contact(outcome="PTP", promise=PromiseTold("CNY", 100_001, date(2026, 2, 28))), "promise.amount"),
         (contact(outcome="PTP", promise=PromiseTold("CNY", 0, date(2026, 2, 28))), "promise.amount"),
@@ -235,8 +242,27 @@ def test_a_case_that_still_gathers_can_be_called_in_about() -> None:
 def test_a_case_in_the_field_is_not_called_but_heard() -> None:
     story = handed_over()
     assert refused(story, contact(), FRIDAY).code == "with_field"
-    logged(story, contact(channel="INBOUND"))
+    logged(story, contact("CONN", "REL", "RELAY", channel="INBOUND"))
     assert story.case.hand_over is not None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [contact(channel="INBOUND"), contact(party="GUAR", channel="INBOUND", outcome="PTP", promise=TOLD)],
+    ids=["talk", "promise"],
+)
+def test_nobody_is_on_the_way_to_a_customer_who_has_called_in(told: Contact) -> None:
+    story = logged(handed_over(), told)
+    assert story.case.hand_over is None
+    assert [fact.reason.code for fact in story.of(CaseRecalled)] == ["customer_called"]
+    assert story.case.offer_from is not None
+
+
+def test_a_case_that_is_only_reminded_is_not_called_but_heard() -> None:
+    story = Story().told(WEDNESDAY, reachable(), overdue(due=DUE["M1"]), graded("A")).until(at("02-25 09:15"))
+    assert refused(story, contact(contacted_at=at("02-26 10:00"))).code == "reminders_first"
+    logged(story, contact(channel="INBOUND", contacted_at=at("02-26 10:00")))
+    assert "step_renewed" in story.kinds
 
 
 def test_a_dispute_told_on_the_phone_recalls_the_case_from_the_field() -> None:
