@@ -37,10 +37,11 @@ def settle(turn: Turn) -> None:
 
 
 def catch_up(turn: Turn) -> None:
-    """Do all that is due by now: ageing, the end of a promise, the first step, the next step."""
+    """Do all that is due by now: ageing, the end of a promise, the first step, the next step, the end of a rest."""
     settle(turn)
     plan.begin(turn)
     plan.lapse(turn)
+    plan.go_on(turn)
 
 
 def next_due(customer: Customer, policy: Policy, now: datetime) -> datetime | None:
@@ -54,6 +55,8 @@ def next_due(customer: Customer, policy: Policy, now: datetime) -> datetime | No
             instants.append(case.begins_at or now)
         if plan.step_runs(customer.stopped, case):
             instants.append(plan.lapse_instant(case))
+        if plan.rest_is_over(policy, customer):
+            instants.append(now)
     return min((instant for instant in instants if instant is not None), default=None)
 
 

@@ -1,4 +1,4 @@
-"""May the customer be contacted? What the contact rules say to a call, and to sending somebody at all."""
+"""May the customer be contacted? What the contact rules say to a call, a message and to sending somebody at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date, datetime
 from services.assignment.domain.model import Case, Customer, Phone
 from services.assignment.domain.policy import Policy
 from shared.errors import Problem
-from shared.rules.contact import Allowed, ContactRequest, Decision, Override, decide
+from shared.rules.contact import Allowed, ContactLedger, ContactRequest, Decision, NotBefore, Override, decide
 from shared.rules.model import Channel, Consent, Purpose, RuleRef
 from shared.rules.stops import active
 from shared.rules.zones import customer_zone
@@ -28,7 +28,6 @@ def may_call(
     """Return whether the customer may be called at `at`: allowed, not before an instant, or refused with the rule."""
     reach = customer.reach
     phones = usable_phones(customer)
-    consents: frozenset[Consent] = frozenset({"night_contact"} if reach and reach.night_consent else ())
     refused: frozenset[Channel] = frozenset({"call"} if reach and "call" in reach.refused else ())
     request = ContactRequest(
         channel="call",
@@ -38,10 +37,25 @@ def may_call(
         method=phone_id or (phones[0].phone_id if phones else NO_PHONE),
         stops=active(customer.stops),
         refused_channels=refused,
-        consents=consents,
+        consents=_consents(customer),
         override=_override(customer.open_case, policy.day_of(at)),
     )
     return decide(request, customer.calls, policy.book)
+
+
+def first_message_day(customer: Customer, policy: Policy, at: datetime) -> date:
+    """Return the issuer's day on which a message that is decided at `at` can leave: at night, the morning's."""
+    reach = customer.reach
+    request = ContactRequest(
+        channel="sms",
+        purpose="reminder",
+        at=at,
+        zone=customer_zone(reach.time_zone if reach else None, None, policy.zone),
+        method=NO_PHONE,
+        consents=_consents(customer),
+    )
+    decision = decide(request, ContactLedger(), policy.book)
+    return policy.day_of(decision.until if isinstance(decision, NotBefore) else at)
 
 
 def may_visit(customer: Customer, policy: Policy, at: datetime) -> RuleRef | None:
@@ -80,6 +94,10 @@ def refused_by_rule(because: RuleRef, until: datetime | None = None) -> Problem:
             "not_before": until.isoformat() if until else None,
         },
     )
+
+
+def _consents(customer: Customer) -> frozenset[Consent]:
+    return frozenset({"night_contact"} if customer.reach and customer.reach.night_consent else ())
 
 
 def _override(case: Case | None, day: date) -> Override | None:

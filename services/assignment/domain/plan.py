@@ -3,17 +3,18 @@
 While the set time runs, nothing but payment, a stop or a hand-over ends a step. When it lapses unpaid the plan takes
 its next step: the first step of the segment that the case is in *by then* which it has not been in yet and which does
 not step back to an earlier queue. So a changed bucket or grade changes what comes next, never the set time that the
-customer was told.
+customer was told. A step at which the plan had come to rest goes on when the case gets into a segment that does.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from msgspec import structs
 
-from services.assignment.domain.model import Case, RunningStep, case_accounts
-from services.assignment.domain.policy import Turn
+from services.assignment.domain.model import Case, Customer, RunningStep, case_accounts
+from services.assignment.domain.permits import first_message_day
+from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.strategy import RANK, Segment, Step
 from services.assignment.domain.words import QUEUES
 from shared.events.cases import CaseRouted, ReminderDue
@@ -28,7 +29,7 @@ def begin(turn: Turn) -> None:
         return
     if case.begins_at is not None and turn.now < case.begins_at:
         return
-    segment = _segment(turn, case)
+    segment = _segment(turn.policy, case)
     enter(turn, segment, segment.steps[0], Reason("first_step", "先提醒，后联系", "Reminders come first"))
 
 
@@ -73,7 +74,7 @@ def lapse(turn: Turn) -> None:
         return
     if case.step.lapses_at is None or turn.now < case.step.lapses_at:
         return
-    segment = _segment(turn, case)
+    segment = _segment(turn.policy, case)
     following = next_step(segment, case)
     if following is None:
         turn.set_case(step=structs.replace(case.step, lapses_at=None))
@@ -82,6 +83,38 @@ def lapse(turn: Turn) -> None:
         )
         return
     enter(turn, segment, following, Reason("set_time_lapsed", "设定期限已过仍未还款", "The set time lapsed unpaid"))
+
+
+def go_on(turn: Turn) -> None:
+    """Leave a rest that the case's class has outgrown: the segment that it is in by now gives a set time, or a step.
+
+    Without this a case that was first in a mild segment would stay at that segment's last step however old it becomes.
+    """
+    if not rest_is_over(turn.policy, turn.customer):
+        return
+    case = turn.case()
+    segment = _segment(turn.policy, case)
+    same, following = _same_step(segment, case), next_step(segment, case)
+    why = Reason("class_changed", "账龄或等级已变，按新方案段继续", "Bucket or grade changed: the plan goes on")
+    if case.step is not None and same is not None and same.set_time_days is not None:
+        running = _running(turn, segment, same)
+        turn.set_case(step=structs.replace(running, entered_at=case.step.entered_at))
+        _note_renewed(turn, same.name, running.set_date, why)
+    elif following is not None:
+        enter(turn, segment, following, why)
+
+
+def rest_is_over(policy: Policy, customer: Customer) -> bool:
+    """Tell whether the case rests at a step without a set time although its present segment has steps after it."""
+    case = customer.open_case
+    if case is None or case.step is None or case.step.lapses_at is not None:
+        return False
+    return step_runs(customer.stopped, case) and next_step(_segment(policy, case), case) is not None
+
+
+def _same_step(segment: Segment, case: Case) -> Step | None:
+    held = case.step
+    return next((step for step in segment.steps if held and (step.name, step.queue) == (held.name, held.queue)), None)
 
 
 def step_runs(stopped: bool, case: Case) -> bool:
@@ -105,12 +138,16 @@ def renew(turn: Turn, why: Reason) -> None:
     if case.step.lapses_at is not None and case.step.lapses_at >= lapses_at:
         return
     turn.set_case(step=structs.replace(case.step, set_date=set_date, lapses_at=lapses_at))
+    _note_renewed(turn, case.step.name, set_date, why)
+
+
+def _note_renewed(turn: Turn, step: str, set_date: date | None, why: Reason) -> None:
     turn.note(
         "step_renewed",
         f"步骤重新计时至 {set_date}：{why.zh}",
         f"The step's set time runs anew until {set_date}: {why.en}",
-        step=case.step.name,
-        set_date=set_date.isoformat(),
+        step=step,
+        set_date=str(set_date),
         reason=why.code,
     )
 
@@ -118,7 +155,7 @@ def renew(turn: Turn, why: Reason) -> None:
 def back_to_phone(turn: Turn, why: Reason) -> None:
     """Take the phone step again, with its whole set time, as after a visit; what follows it comes again too."""
     case = turn.case()
-    segment = _segment(turn, case)
+    segment = _segment(turn.policy, case)
     place = next((index for index, step in enumerate(segment.steps) if step.queue == "phone"), None)
     if place is None:
         renew(turn, why)
@@ -128,14 +165,16 @@ def back_to_phone(turn: Turn, why: Reason) -> None:
     enter(turn, segment, segment.steps[place], why)
 
 
-def _segment(turn: Turn, case: Case) -> Segment:
-    return turn.policy.strategy.segment(case.bucket, case.grade)
+def _segment(policy: Policy, case: Case) -> Segment:
+    return policy.strategy.segment(case.bucket, case.grade)
 
 
 def _running(turn: Turn, segment: Segment, step: Step) -> RunningStep:
     set_date = lapses_at = None
     if step.set_time_days is not None:
-        set_date = turn.today + timedelta(days=step.set_time_days)
+        # A reminder that night holds back is read in the morning: the customer has the whole set time from then.
+        first = first_message_day(turn.customer, turn.policy, turn.now) if step.queue == "reminder" else turn.today
+        set_date = first + timedelta(days=step.set_time_days)
         lapses_at = turn.policy.lapse_after(set_date)
     return RunningStep(
         name=step.name,

@@ -155,7 +155,42 @@ def test_the_plan_never_steps_back_from_phone_to_reminders() -> None:
     assert story.step == "call"
     story.told(at("02-27 10:00"), graded("A", version=2)).until(at("03-20 09:00"))
     assert story.case.bucket == "M2"
+    assert [fact.queue for fact in story.of(CaseRouted)] == ["reminder", "phone", "field"]
+
+
+def test_a_case_that_rests_by_phone_gets_the_set_time_of_the_bucket_it_grows_into_and_then_needs_a_visit() -> None:
+    story = opened("M1", "B").until(at("03-12 12:00"))
+    assert (story.step, story.case.step and story.case.step.lapses_at) == ("call", None)
+    story.until(at("03-13 00:00"))
+    assert story.case.step is not None
+    assert (story.case.bucket, story.case.step.segment) == ("M2", "m2-m3")
+    assert (story.step, story.case.step.lapses_at) == ("call", at("03-17 09:00"))
+    assert story.until(at("03-17 09:00")).step == "visit"
+
+
+def test_a_grade_that_worsens_ends_a_rest_as_well() -> None:
+    story = opened("M1", "B").until(at("03-06 09:00"))
     assert story.step == "call"
+    story.told(at("03-06 10:00"), graded("E", version=2)).until(at("03-10 09:00"))
+    assert story.step == "visit"
+
+
+def test_a_rest_is_not_ended_under_a_stop_but_when_it_is_lifted() -> None:
+    story = opened("M1", "B").until(at("03-06 09:00")).told(at("03-06 10:00"), stop("dispute", at("03-06 10:00")))
+    story.told(at("03-06 11:00"), graded("E", version=2)).until(at("03-20 09:00"))
+    assert story.case.step is not None
+    assert story.case.step.lapses_at is None
+    story.told(at("03-20 10:00"), lift("dispute", at("03-20 10:00"))).until(at("03-20 10:00"))
+    assert story.case.step.lapses_at == at("03-24 09:00")
+
+
+def test_a_reminder_that_night_holds_back_gives_the_set_time_from_the_morning() -> None:
+    """Else its date would have passed before it leaves, and the first touch would be a call."""
+    story = Story().told(at("02-25 22:30"), overdue(due=DUE["M6"], as_of=at("02-25 22:00")), graded("D"))
+    story.until(at("02-26 09:00"))
+    assert {fact.pay_by for fact in story.of(ReminderDue)} == {date(2026, 2, 26)}
+    assert story.step == "remind-1"
+    assert story.until(at("02-27 09:00")).step == "call"
 
 
 def test_a_service_that_was_away_takes_one_step_and_gives_its_whole_set_time() -> None:
