@@ -69,7 +69,8 @@ async def collector_due(connection: asyncpg.Connection, policy: Policy, now: dat
     if not await customers.any_unassigned(connection):
         return None
     today = policy.day_of(now)
-    days = [back_at_work(each, today) for each in await staff.phone_agents(connection)]
+    backs = [back_at_work(each, today) for each in await staff.phone_agents(connection)]
+    days = [day for day in backs if day is not None]
     if not days:
         return None
     return now if min(days) == today else policy.midnight(min(days))

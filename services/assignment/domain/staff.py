@@ -26,10 +26,13 @@ def works_as(colleague: Colleague | None, role: str, day: date) -> bool:
     return colleague is not None and colleague.active and colleague.role == role and not on_leave(colleague, day)
 
 
-def back_at_work(colleague: Colleague, day: date) -> date:
-    """Return the first day from `day` on that is not within a leave."""
-    while on_leave(colleague, day):
-        day += timedelta(days=1)
+def back_at_work(colleague: Colleague, day: date) -> date | None:
+    """Return the first day from `day` on that is not within a leave; None for a leave until the end of all days."""
+    for leave in sorted(colleague.leave, key=lambda each: each.first_day):
+        if leave.first_day <= day <= leave.last_day:
+            if leave.last_day == date.max:
+                return None
+            day = leave.last_day + timedelta(days=1)
     return day
 
 

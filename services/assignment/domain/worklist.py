@@ -69,4 +69,4 @@ def _rank(case: Case) -> int:
 
 
 def _broken_unspoken(case: Case) -> bool:
-    return case.broken_at is not None and (case.contacted_at is None or case.contacted_at < case.broken_at)
+    return case.broken_at is not None and (case.heard_at is None or case.heard_at < case.broken_at)

@@ -98,6 +98,7 @@ def test_back_at_work_on_the_first_day_without_leave() -> None:
     chained = colleague("P1", leave=(AWAY, leave(date(2026, 2, 28), date(2026, 2, 28))))
     assert back_at_work(chained, DAY) == date(2026, 3, 1)
     assert back_at_work(colleague("P1"), DAY) == DAY
+    assert back_at_work(colleague("P1", leave=(leave(date(2026, 2, 1), date.max),)), DAY) is None
 
 
 def chosen(roster: Roster, earlier: str | None = None) -> str | None:

@@ -31,6 +31,11 @@ def test_a_broken_promise_that_was_spoken_about_is_like_any_other() -> None:
     assert "promise_broken" not in {reason.code for reason in reasons(story.customer)}
 
 
+def test_a_try_that_reached_nobody_does_not_make_a_broken_promise_spoken_about() -> None:
+    story = logged(broken(), contact("NOAS", "UNK", "NONE", contacted_at=at("02-28 10:00")))
+    assert "promise_broken" in {reason.code for reason in reasons(story.customer)}
+
+
 def test_who_was_never_contacted_comes_before_a_worse_grade() -> None:
     spoken = logged(by_grade("E"), contact())
     assert place_of(by_grade("A").customer).rank > place_of(spoken.customer).rank
