@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from itertools import chain
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -51,6 +52,7 @@ class Producing:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._timeouts = 0
+        self._in_flight: set[asyncio.Future[object]] = set()
         self._abandoned: set[asyncio.Task[None]] = set()
 
     async def send(self, topic: str, partition: int, records: Sequence[Record]) -> int:
@@ -75,12 +77,15 @@ class Producing:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 acknowledged = await producer.send_batch(batch, topic, partition=partition)
+                self._in_flight.add(acknowledged)
                 await acknowledged
         except MessageSizeTooLargeError as error:
             raise ProduceTooLarge(f"{count} records") from error
         except (KafkaError, OSError, TimeoutError) as error:
             self._judge(producer, error)
             raise ProduceUnknown(type(error).__name__) from error
+        finally:
+            self._in_flight = {future for future in self._in_flight if not future.done()}
         self._timeouts = 0
         return count
 
@@ -98,7 +103,7 @@ class Producing:
                     request_timeout_ms=int(SEND_SECONDS * 1000),
                 )
                 try:
-                    await clients.start(fresh.start, fresh.stop, fresh.client.close)
+                    await clients.start(fresh.start, fresh.stop)
                 except (KafkaError, OSError, TimeoutError) as error:
                     raise ProduceUnknown(type(error).__name__) from error
                 self._producer = fresh
@@ -115,8 +120,12 @@ class Producing:
             self._abandon(producer)
 
     def _abandon(self, producer: AIOKafkaProducer) -> None:
-        # A stop that waits for the broker never comes to the sockets and the metadata task: those are closed after it.
-        task = asyncio.get_running_loop().create_task(clients.stop(producer.stop, producer.client.close))
+        # Else the other streams' batches would keep it from stopping, and it would live on for ever.
+        for future in self._in_flight:
+            if not future.done():
+                future.set_exception(ProducerClosed())
+        self._in_flight.clear()
+        task = asyncio.get_running_loop().create_task(_retire(producer))
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
 
@@ -127,3 +136,18 @@ class Producing:
             self._producer = None
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=5)
+
+
+async def _retire(producer: AIOKafkaProducer) -> None:
+    """Stop a producer; where it would wait for the broker, end it, else it would try its batches for ever."""
+    await clients.stop(producer.stop)
+    sender, accumulator = producer._sender.sender_task, producer._message_accumulator  # noqa: SLF001 - no public way
+    if sender is None or sender.done():
+        return
+    sender.cancel()
+    await asyncio.wait({sender}, timeout=SEND_SECONDS + 1)  # requests under way end by their own time limit
+    await clients.stop(producer.client.close)
+    pending = accumulator._pending_batches  # noqa: SLF001 - as above
+    for batch in (*chain(*accumulator._batches.values()), *pending):  # noqa: SLF001 - as above
+        pending.add(batch)  # where the batch's own callback looks for it
+        batch.future.cancel()

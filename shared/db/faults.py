@@ -12,6 +12,9 @@ _RETRIABLE_STATES = (*_RACES, "57014", "57P0", "25P03", "25P04", "08", "53")
 _STALE_PLAN = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 """A migration ran beside us; the driver has dropped its cache, so the same call works."""
 
+_BROKEN_LINK = (OSError, TimeoutError, asyncpg.InternalClientError, asyncpg.ProtocolError)
+"""The last two the driver raises when the server dies under a statement and it no longer knows what state it is in."""
+
 
 class CommitUnknown(Unknown):
     """The answer to COMMIT was lost: the transaction may have happened. The table will tell, by key."""
@@ -27,7 +30,7 @@ def is_retriable(error: BaseException) -> bool:
         return True
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(_RETRIABLE_STATES)
-    return isinstance(error, Retriable | Unknown | OSError | TimeoutError) or _says_closed(error)
+    return isinstance(error, (Retriable, Unknown, *_BROKEN_LINK)) or _says_closed(error)
 
 
 def is_race(error: BaseException) -> bool:
@@ -41,7 +44,7 @@ def is_lost_connection(error: BaseException) -> bool:
     """Tell whether the connection itself is gone, so that nothing is known of what was under way on it."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(("08", "57P0"))
-    return isinstance(error, OSError | TimeoutError) or _says_closed(error)
+    return isinstance(error, _BROKEN_LINK) or _says_closed(error)
 
 
 def _says_closed(error: BaseException) -> bool:

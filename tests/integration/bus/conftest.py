@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 import pytest_asyncio
 
@@ -15,6 +18,16 @@ from tests.integration.conftest import MakeStage
 def _short_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shortest that a broker allows, so that a replica that went away is missed soon."""
     monkeypatch.setattr(consumer, "SESSION_MS", 6_000)
+
+
+@pytest.fixture
+def quiet_client() -> Iterator[None]:
+    """Do not listen to what the client library says of a broker that is away on purpose."""
+    logger = logging.getLogger("aiokafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield
+    logger.setLevel(before)
 
 
 @pytest_asyncio.fixture

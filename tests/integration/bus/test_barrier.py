@@ -66,7 +66,7 @@ async def test_nothing_may_be_done_while_reading_lags(toys: Toys, monkeypatch: p
         await ends.stop()
 
 
-@pytest.mark.expected_errors("aiokafka")
+@pytest.mark.usefixtures("quiet_client")
 async def test_nothing_may_be_done_while_the_broker_is_away(toys: Toys) -> None:
     """Here nobody listens at its address; a broker that is frozen is in the tests of faults."""
     ends = LogEnds("127.0.0.1:1", toys.stage.namespace)

@@ -22,6 +22,8 @@ LOST = [
     asyncpg.InterfaceError("connection is closed"),
     asyncpg.InterfaceError("cannot call Transaction.commit(): the underlying connection is closed"),
     asyncpg.InterfaceError("pool is closing"),
+    asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress"),
+    asyncpg.ProtocolError("x"),
     ConnectionRefusedError(),
     ConnectionResetError(),
     TimeoutError(),
