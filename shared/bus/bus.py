@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import asyncpg
@@ -148,7 +149,7 @@ class Bus:
                 self._consumer = self._make_consumer(self._pool, publisher, self.handle)
                 self._spawn("consumer", self._consumer.run)
             for timer in self._timers:
-                self._spawn(timer.name, lambda timer=timer: run_timer(self, timer))  # type: ignore[misc]
+                self._spawn(timer.name, partial(run_timer, self, timer))
             self._spawn("gauges", self._measure)
         await asyncio.Event().wait()
 
@@ -195,11 +196,11 @@ class Bus:
             raise NotStarted("the database has not been reached yet")
         return await self._transactions.transact(act)
 
-    async def published(self, segments: Sequence[Segment], timeout: float = 2.0) -> datetime | None:  # noqa: ASYNC109
+    async def published(self, segments: Sequence[Segment], within: float = 2.0) -> datetime | None:
         """Return the machine's instant at which all of `segments` were known to be in Kafka; None when not in time."""
         if self._publisher is None:
             return None
-        return await self._publisher.published(segments, timeout)
+        return await self._publisher.published(segments, within)
 
     async def barrier(self, partition: int, topics: Collection[Topic]) -> datetime | None:
         """Pass the read barrier of `partition`; None means that nothing may be done now."""

@@ -37,7 +37,7 @@ _NOWHERE = TopicPartition("", -1)
 _log = logging.getLogger(__name__)
 
 
-class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]
+class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """Joins the group, and runs a loop for each partition number it is given."""
 
     def __init__(

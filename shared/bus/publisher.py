@@ -103,10 +103,10 @@ class Publisher:
         """Return the streams that need a person, and why."""
         return {key: stream.halted for key, stream in self._streams.items() if stream.halted}
 
-    async def published(self, segments: Sequence[Segment], timeout: float) -> datetime | None:  # noqa: ASYNC109
+    async def published(self, segments: Sequence[Segment], within: float) -> datetime | None:
         """Wait until all of `segments` are in the log; return the machine's instant then, or None when not in time."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 for segment in segments:
                     await self._wait_for(segment)
         except TimeoutError:

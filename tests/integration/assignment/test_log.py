@@ -105,4 +105,4 @@ async def tell(bus: Bus, *facts: Fact) -> None:
         return uow
 
     uow = await bus.transact(act)
-    assert await bus.published(uow.appended, timeout=10) is not None
+    assert await bus.published(uow.appended, within=10) is not None

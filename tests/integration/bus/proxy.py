@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -56,8 +56,8 @@ class Proxy:
         except ConnectionError:
             return
 
-    def _spawn(self, job: object) -> None:
-        task = asyncio.ensure_future(job)  # type: ignore[call-overload]
+    def _spawn(self, job: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -104,7 +104,7 @@ async def test_while_the_broker_is_frozen_decisions_go_on_barriers_fail_closed_a
         exits.enter_context(frozen(toys, "kafka"))
         await asyncio.sleep(1)  # the time in which every loop comes to ask the broker for the log's end
         uow = await writer.transact(_post_1)
-        assert await writer.published(uow.appended, timeout=0.5) is None
+        assert await writer.published(uow.appended, within=0.5) is None
         async with asyncio.timeout(5):
             assert await reader.barrier(0, [CARD]) is None
             async with reader.reading() as connection, reader.reading():

@@ -164,8 +164,8 @@ async def test_published_tells_the_instant_also_of_what_another_replica_publishe
         await until(partial(_holds_nothing, other))
         async with deciding(toys.write_url, toys.stage.partitions) as transactions:
             segments = await transactions.transact(_post_and_append)
-        assert await other.published(segments, timeout=5) is not None
-        assert await other.published([segments[0]._replace(first=1000)], timeout=0.2) is None
+        assert await other.published(segments, within=5) is not None
+        assert await other.published([segments[0]._replace(first=1000)], within=0.2) is None
 
 
 async def _holds_nothing(bus: Bus) -> bool:

@@ -115,7 +115,7 @@ async def test_facts_of_other_services_reach_the_field_desk_through_the_log_and_
 async def writer(desk: Field, service: str) -> AsyncIterator[Bus]:
     """A bare bus of another service."""
     url = await desk.stage.database(service)
-    await prepare(url, desk.stage.partitions, reader=False)
+    await prepare(url, desk.stage.partitions, ())
     bus = Bus(service=service, settings=desk.stage.settings(url), clock=desk.clock)
     async with bus.running():
         await until_ready(bus)
@@ -131,4 +131,4 @@ async def tell(bus: Bus, *facts: Fact) -> None:
         return uow
 
     uow = await bus.transact(act)
-    assert await bus.published(uow.appended, timeout=10) is not None
+    assert await bus.published(uow.appended, within=10) is not None
