@@ -1,0 +1,171 @@
+"""What is measured outside the chain, each on topics and a database of its own: floors, single services, peers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import asyncpg
+
+from benchmarks import floor_hop, floor_intake, goals, snapshots
+from benchmarks.feed import Numbering, Record, Topics
+from benchmarks.lines import Line, running
+from benchmarks.meter import Servers
+from benchmarks.samples import Sample
+from benchmarks.sending import post_all
+from deploy.local.parts import Replica, base_environment
+from deploy.local.process import Process
+from deploy.local.ready import HOST, http, tcp
+from deploy.local.stack import ROOT, Stack
+from deploy.local.state import choose_ports
+from shared.bus.positions import subscribe
+from shared.bus.topics import create_topics
+from shared.db.migrate import migrate, subscriptions_of
+from shared.events.registry import CARD, RISK
+
+WARM_UP = 600
+HOPS = 5
+NAMESPACE = "bench"
+BATCH_TYPE = "application/cloudevents-batch+json"
+
+
+@dataclass
+class Alone:
+    """The infrastructure, and what has been made on it; `made` counts the facts of all rounds, each told once."""
+
+    stack: Stack
+    topics: Topics
+    servers: Servers
+    folder: Path
+    at: datetime
+    numbering: Numbering
+    made: int = 0
+
+    @classmethod
+    async def on(cls, stack: Stack, topics: Topics, servers: Servers, folder: Path, at: datetime) -> Alone:
+        """Make databases and topics for all that will be measured."""
+        alone = cls(stack, topics, servers, folder, at, Numbering())
+        await create_topics(stack.bootstrap, namespace=NAMESPACE, partitions=floor_hop.PARTITIONS, replication=1)
+        for service in ("ingest", "scoring"):
+            await alone._migrated(service)
+        await topics.make("floor-kafka", "floor-in", "floor-out", *(f"floor-{number}" for number in range(HOPS + 1)))
+        for name in ("floor_hop", *(f"floor_{number}" for number in range(HOPS))):
+            await alone._database(name, floor_hop.SCHEMA)
+        await alone._database("floor_intake", floor_intake.SCHEMA)
+        return alone
+
+    async def hops(self, events: int, *, with_sampled: bool) -> list[Sample]:
+        """The floor hop, scoring, and the chain of five floor hops, all on the same facts."""
+        warm, facts = self.facts(WARM_UP), self.facts(events)
+        hop = [self._hop("floor_hop", "floor-in", "floor-out")]
+        chain = [self._hop(f"floor_{number}", f"floor-{number}", f"floor-{number + 1}") for number in range(HOPS)]
+        scoring, _ = self._service("scoring")
+        card, risk = CARD.full_name(NAMESPACE), RISK.full_name(NAMESPACE)
+        samples = [
+            await self._through(goals.FLOOR_HOP, hop, "floor-in", "floor-out", warm, facts),
+            await self._through(goals.SCORING, [scoring], card, risk, warm, facts),
+            await self._through(goals.FLOOR_CHAIN, chain, "floor-0", f"floor-{HOPS}", warm, facts),
+        ]
+        if with_sampled:
+            warm, facts = self.facts(WARM_UP, sampled=True), self.facts(events // 4, sampled=True)
+            samples.append(await self._through(goals.SCORING_SAMPLED, [scoring], card, risk, warm, facts))
+        return samples
+
+    async def _through(
+        self,
+        name: str,
+        specs: Sequence[Process],
+        topic_in: str,
+        topic_out: str,
+        warm: Sequence[Record],
+        facts: Sequence[Record],
+    ) -> Sample:
+        async with running(specs, self.folder) as pids:
+            line = Line(name, pids, topic_in, topic_out, self.topics, self.servers)
+            await line.warm_up(warm)
+            return await line.measure(facts)
+
+    def facts(self, count: int, *, sampled: bool = False) -> list[Record]:
+        """Return the next facts, of customers not told of before."""
+        first, self.made = self.made, self.made + count
+        made = snapshots.snapshots("bench", first, count, self.at)
+        return self.numbering.records(made, self.at, sampled=sampled)
+
+    def unnumbered(self, count: int) -> list[Record]:
+        """Return facts for topics that nobody reads by numbers."""
+        first, self.made = self.made, self.made + count
+        return Numbering().records(snapshots.snapshots("bench", first, count, self.at), self.at, sampled=False)
+
+    async def intake(self, events: int) -> list[Sample]:
+        """The floor intake and ingest, each taking the same batches of 500."""
+        port = choose_ports(("floor",), {})["floor"]
+        floor = self._web(
+            "floor-intake", "benchmarks.floor_intake:app", port, {"BENCH_DATABASE_URL": self.url("floor_intake")}
+        )
+        ingest, own_port = self._service("ingest")
+        token = await self.stack.token("bench", "upstream")
+        samples = []
+        for name, spec, number in ((goals.FLOOR_INTAKE, floor, port), (goals.INTAKE, ingest, own_port)):
+            url = f"http://{HOST}:{number}/v1/events"
+            headers = {"authorization": f"Bearer {token}", "content-type": BATCH_TYPE}
+            async with running([spec], self.folder) as pids:
+                await post_all([url], self._bodies(1000), headers)
+                bodies = self._bodies(events)
+                start = self.servers.read(pids)
+                await post_all([url], bodies, headers)
+                samples.append(Sample(name, events, self.servers.read(pids).since(start)))
+        return samples
+
+    def _bodies(self, count: int) -> list[bytes]:
+        first, self.made = self.made, self.made + count
+        return snapshots.batches(snapshots.events("bench", first, count, self.at), 500)
+
+    def _hop(self, name: str, topic_in: str, topic_out: str) -> Process:
+        module = ("benchmarks.floor_hop", self.url(name), self.stack.bootstrap, topic_in, topic_out)
+        return Process(name=name, argv=(sys.executable, "-m", *module), env=base_environment(), cwd=ROOT, grace=1)
+
+    def _service(self, service: str) -> tuple[Process, int]:
+        port = choose_ports((service,), {})[service]
+        settings = self.stack.env(Replica.named(service).name) | {
+            "ARREARS_DATABASE_URL": self.url(f"bench_{service}"),
+            "ARREARS_NAMESPACE": NAMESPACE,
+        }
+        return self._web(service, f"services.{service}.app:create_app", port, settings, "/readyz", "--factory"), port
+
+    def _web(
+        self, name: str, app: str, port: int, settings: Mapping[str, str], ready: str | None = None, *options: str
+    ) -> Process:
+        words = ("--loop", "asyncio", "--host", HOST, "--port", str(port), "--no-access-log", *options, app)
+        return Process(
+            name=name,
+            argv=(sys.executable, "-m", "uvicorn", *words),
+            env={**base_environment(), **settings},
+            ready=http(port, ready) if ready else tcp(port),
+            cwd=ROOT,
+        )
+
+    def url(self, name: str) -> str:
+        return f"{self.stack.admin_url.rpartition('/')[0]}/{name}"
+
+    async def _migrated(self, service: str) -> None:
+        name, package = f"bench_{service}", f"services.{service}"
+        await self._database(name, "")
+        await asyncio.to_thread(migrate, package, self.url(name))
+        connection = await asyncpg.connect(self.url(name))
+        try:
+            await subscribe(connection, subscriptions_of(package), floor_hop.PARTITIONS)
+        finally:
+            await connection.close()
+
+    async def _database(self, name: str, schema: str) -> None:
+        await self.stack.create_database(name)
+        connection = await asyncpg.connect(self.url(name))
+        try:
+            if schema:
+                await connection.execute(schema)
+        finally:
+            await connection.close()

@@ -1,0 +1,127 @@
+"""One run: all that is measured, in interleaved rounds on one machine and the same events."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import floors, goals, peering
+from benchmarks.alone import Alone
+from benchmarks.chain import SAMPLED, SECOND, UNSAMPLED, BenchStack, Chain, without_gathering
+from benchmarks.feed import Topics
+from benchmarks.meter import Servers
+from benchmarks.samples import Latency, Sample, rows_of
+from deploy.local.parts import SERVICES
+from deploy.local.stack import wipe
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is measured: events a run of one hop and of the chain, and what else."""
+
+    rounds: int = 3
+    hop_events: int = 20_000
+    chain_events: int = 6_000
+    latency_seconds: float = 8.0
+    peer_python: Path | None = None
+    million: bool = False
+    sampled: bool = False
+    parts: frozenset[str] = frozenset({"floors", "hops", "intake", "chain", "latency"})
+
+
+@dataclass
+class Result:
+    """What a run gave, in the order in which it was measured."""
+
+    samples: list[Sample] = field(default_factory=list)
+    latencies: list[Latency] = field(default_factory=list)
+    memory: dict[str, int] = field(default_factory=dict)
+    idle: float | None = None
+
+
+async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
+    """Measure all of `plan` on a stack of its own under `folder`."""
+    result = Result()
+    async with _bench(folder, SAMPLED if plan.sampled else UNSAMPLED) as (chain, alone):
+        say("warming up")
+        if plan.parts & {"chain", "latency"}:
+            await chain.stop(SECOND)
+            await chain.measure("warm-up", 2_000)
+        await chain.stop(_running(chain))
+        for number in range(1, plan.rounds + 1):
+            say(f"round {number} of {plan.rounds}")
+            await _round(plan, chain, alone, result, say)
+        if "latency" in plan.parts:
+            await _latencies(plan, chain, result, say)
+        if plan.million:
+            say("a million events through the chain")
+            await chain.start(SERVICES)
+            result.samples.append(await chain.measure("chain, a million events", 1_000_000))
+            result.memory = chain.memory()
+    return result
+
+
+@asynccontextmanager
+async def _bench(folder: Path, settings: dict[str, str]) -> AsyncIterator[tuple[Chain, Alone]]:
+    state = folder / "stack"
+    wipe(state)
+    strategy = {"ARREARS_STRATEGY_FILE": str(without_gathering(folder))}
+    async with BenchStack(state, settings | strategy) as stack, Topics(stack.bootstrap) as topics:
+        pids = {status.name: status.pid for status in stack.status()}
+        servers = Servers(postgres=pids["postgres"] or 0, broker=pids["kafka"] or 0)
+        at = datetime.now(UTC).replace(microsecond=0)
+        alone = await Alone.on(stack, topics, servers, folder / "logs", at)
+        yield Chain(stack, servers, at), alone
+
+
+async def _round(plan: Plan, chain: Chain, alone: Alone, result: Result, say: Callable[[str], None]) -> None:
+    """One round; nothing but what is measured runs meanwhile."""
+    if "floors" in plan.parts:
+        result.samples += await _floors(alone, plan.hop_events)
+    if "hops" in plan.parts:
+        result.samples += await alone.hops(plan.hop_events, with_sampled=True)
+    if "intake" in plan.parts:
+        result.samples += await alone.intake(plan.hop_events)
+    if plan.peer_python is not None:
+        result.samples += await peering.measure(alone, plan.peer_python)
+    if "chain" in plan.parts:
+        await chain.start(SERVICES)
+        result.idle = await chain.idle(2.0)
+        name = goals.CHAIN_SAMPLED if plan.sampled else goals.CHAIN
+        result.samples.append(await chain.measure(name, plan.chain_events))
+        result.memory = chain.memory()
+        if not plan.sampled:
+            await chain.start(SECOND)
+            result.samples.append(await chain.measure(goals.CHAIN_TWO, plan.chain_events))
+        await chain.stop(_running(chain))
+    for row in rows_of(result.samples):
+        say(f"  {row.name:<36} {row.total:8.1f} us {row.rate:10,.0f}/s")
+
+
+async def _floors(alone: Alone, events: int) -> list[Sample]:
+    records = [(key, value) for key, value, _ in alone.unnumbered(events)]
+    kafka = await floors.measure_kafka(alone.servers, alone.stack.bootstrap, "floor-kafka", records)
+    return kafka + await floors.measure_postgres(alone.servers, alone.stack.admin_url, records)
+
+
+async def _latencies(plan: Plan, chain: Chain, result: Result, say: Callable[[str], None]) -> None:
+    rows = {row.name: row for row in rows_of(result.samples)}
+    top = rows.get(goals.CHAIN) or rows.get(goals.CHAIN_SAMPLED)
+    if top is None:
+        return
+    await chain.start(SERVICES)
+    for share in (0.1, 0.5):
+        say(f"latency at {share:.0%} of {top.rate:,.0f} events/s")
+        result.latencies.append(await chain.latency(share, top.rate * share, plan.latency_seconds))
+    await chain.stop(_running(chain))
+
+
+def _running(chain: Chain) -> list[str]:
+    names = {replica.name for replica in chain.stack.replicas}
+    with contextlib.suppress(KeyError):
+        return [status.name for status in chain.stack.status() if status.name in names and status.pid is not None]
+    return []
