@@ -11,7 +11,7 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -106,12 +106,16 @@ def decode_cursor(cursor: str, kinds: tuple[type, ...]) -> Position:
     return tuple(position)
 
 
+# What lies outside in UTC is in nobody's table, and the driver cannot send it.
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
 def _bindable(value: object) -> bool:
     if isinstance(value, int):
         return -(2**63) <= value < 2**63
     if isinstance(value, str):
         return "\0" not in value
-    return not isinstance(value, datetime) or value.tzinfo is not None
+    return not isinstance(value, datetime) or (value.tzinfo is not None and _FIRST <= value <= _LAST)
 
 
 def _bad_cursor() -> Exception:

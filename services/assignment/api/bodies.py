@@ -14,6 +14,7 @@ from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, Party
 from shared.events.kinds import Language, StaffRole
 from shared.events.staff import Leave
 from shared.web.field_errors import custom_fault
+from shared.web.instants import Instant
 
 MAX_LINES = 200
 
@@ -104,7 +105,7 @@ class ContactBody(Body):
     line: LineCode = Field(examples=["CONN"])
     party: PartyCode = Field(examples=["SELF"])
     outcome: OutcomeCode = Field(examples=["PTP"])
-    contacted_at: AwareDatetime | None = Field(default=None, examples=["2026-02-27T10:05:00+08:00"])
+    contacted_at: Instant | None = Field(default=None, examples=["2026-02-27T10:05:00+08:00"])
     purpose: DeskPurpose = "collection"
     phone_id: Key | None = None
     note: Note | None = None

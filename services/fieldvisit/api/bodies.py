@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from services.fieldvisit.domain.model import IncidentKind
 from services.fieldvisit.domain.planning import Line
 from shared.events.cases import OutcomeCode, PartyCode
 from shared.events.visits import MissedReason
+from shared.web.instants import Instant
 
 MAX_LINES = 100
 
@@ -27,8 +28,8 @@ class LineBody(Body):
     """计划中的一行 / one line of a plan."""
 
     visit_id: Key
-    starts_at: AwareDatetime = Field(examples=["2026-02-26T18:30:00+08:00"])
-    ends_at: AwareDatetime = Field(examples=["2026-02-26T19:30:00+08:00"])
+    starts_at: Instant = Field(examples=["2026-02-26T18:30:00+08:00"])
+    ends_at: Instant = Field(examples=["2026-02-26T19:30:00+08:00"])
     members: list[Key] = Field(max_length=10, description="含本人，至少两人 / the owner among them, at least two")
     recorder_id: Key = Field(description="执法记录仪编号 / the recorder that is carried")
     address_id: Key | None = None

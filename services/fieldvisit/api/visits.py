@@ -8,7 +8,6 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import AwareDatetime
 
 from services.fieldvisit import commands, store
 from services.fieldvisit.api.access import DeskDep, FieldAgent, Id, Reader, count_decision, scope_of
@@ -24,6 +23,7 @@ from shared.errors import Problem
 from shared.service import BusDep
 from shared.web.etags import IfMatch, etag
 from shared.web.idempotency import Command, SentCommand, StoredAnswer, answer_once
+from shared.web.instants import Instant
 from shared.web.paging import Page, PageRequest, page, paged
 
 router = APIRouter(prefix="/v1/visits", tags=["visits"])
@@ -36,7 +36,7 @@ async def list_visits(
     request: Request,
     asked: Annotated[PageRequest, paged(datetime, str)],
     state: VisitState | None = None,
-    due_before: Annotated[AwareDatetime | None, Query(examples=["2026-02-28T00:00:00+08:00"])] = None,
+    due_before: Annotated[Instant | None, Query(examples=["2026-02-28T00:00:00+08:00"])] = None,
     breached: bool | None = None,
 ) -> Page[VisitView]:
     """List the caller's, the team's or all visits; names and address lines are masked here for everybody."""

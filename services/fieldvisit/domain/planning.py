@@ -21,6 +21,8 @@ from shared.events.contacts import Address, AtHome
 from shared.events.visits import PlannedVisit, VisitPlanned
 
 LONGEST: Final = timedelta(hours=12)
+FURTHEST: Final = timedelta(days=14)
+"""A plan is of the coming days: a late visit has no deadline left that would keep it from being put off for ever."""
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ def visit_is_to_be_planned(proposal: Proposal) -> Problem | None:
 
 
 def hours_make_sense(proposal: Proposal) -> Problem | None:
-    """It starts in the future, ends after it starts, and lasts at most twelve hours."""
+    """It starts within the coming two weeks, ends after it starts, and lasts at most twelve hours."""
     line = proposal.line
     if line.starts_at <= proposal.now:
         return refused(
@@ -78,6 +80,13 @@ def hours_make_sense(proposal: Proposal) -> Problem | None:
             "starts_at",
             ("开始时间不在将来", "it does not start in the future"),
             ("请填写将来的时间", "give a time that is still to come"),
+        )
+    if line.starts_at > proposal.now + FURTHEST:
+        return refused(
+            "hours_invalid",
+            "starts_at",
+            (f"开始时间在 {FURTHEST.days} 天以后", f"it starts more than {FURTHEST.days} days from now"),
+            ("请提前", "plan it earlier"),
         )
     if not timedelta(0) < line.ends_at - line.starts_at <= LONGEST:
         return refused(

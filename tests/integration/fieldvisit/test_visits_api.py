@@ -266,7 +266,16 @@ async def test_a_body_that_is_not_what_is_asked_for_is_a_problem_on_every_comman
 
 
 @pytest.mark.parametrize(
-    "query", ["state=asleep", "due_before=2026-02-28T00:00:00", "breached=perhaps", "limit=0", "cursor=x", "limit=1e9"]
+    "query",
+    [
+        "state=asleep",
+        "due_before=2026-02-28T00:00:00",
+        "due_before=0001-01-01T00:00:00%2B14:00",
+        "breached=perhaps",
+        "limit=0",
+        "cursor=x",
+        "limit=1e9",
+    ],
 )
 async def test_a_wrong_filter_is_a_problem(desk: Field, query: str) -> None:
     answer = await desk.http.get(f"/v1/visits?{query}", headers=desk.headers())

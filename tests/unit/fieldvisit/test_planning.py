@@ -52,6 +52,7 @@ def test_a_sound_line_is_planned() -> None:
     ("expected", "changed"),
     [
         ("start_in_past", {"starts_at": NOW}),
+        ("hours_invalid", {"starts_at": NOW + timedelta(days=15), "ends_at": NOW + timedelta(days=15, hours=1)}),
         ("hours_invalid", {"ends_at": NOW + 2 * HOUR}),
         ("hours_invalid", {"ends_at": NOW + HOUR}),
         ("hours_invalid", {"ends_at": NOW + 15 * HOUR}),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from uuid import UUID
 
 import pytest
@@ -37,6 +37,7 @@ def test_a_made_up_cursor_is_a_problem_and_never_a_crash(cursor: str) -> None:
         ((2**63,), (int,)),
         (("a\0b",), (str,)),
         (("2026-02-25T09:00:00",), (datetime,)),
+        ((datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),), (datetime,)),
         ((True,), (int,)),
     ],
 )
