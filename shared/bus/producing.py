@@ -26,7 +26,14 @@ Record = tuple[bytes, bytes | None, list[tuple[str, bytes]]]
 
 SEND_SECONDS = 10.0
 MAX_BATCH_BYTES = 1 << 20
-_BROKEN = (OutOfOrderSequenceNumber, UnknownProducerId, ProducerFenced, ProducerClosed, IllegalOperation)
+_BROKEN = (
+    OutOfOrderSequenceNumber,
+    UnknownProducerId,
+    ProducerFenced,
+    ProducerClosed,
+    IllegalOperation,
+    MessageSizeTooLargeError,  # the batch has used up its sequence numbers all the same, so the next would not fit
+)
 _TIMEOUTS_BEFORE_NEW = 3
 
 _log = logging.getLogger(__name__)
@@ -52,7 +59,7 @@ class Producing:
         self._producer: AIOKafkaProducer | None = None
         self._starting = asyncio.Lock()
         self._timeouts = 0
-        self._in_flight: set[asyncio.Future[object]] = set()
+        self._gone: asyncio.Future[None]
         self._abandoned: set[asyncio.Task[None]] = set()
 
     async def send(self, topic: str, partition: int, records: Sequence[Record]) -> int:
@@ -64,7 +71,7 @@ class Producing:
             ProduceUnknown: no answer; the records may be in the log.
             ProduceTooLarge: refused for its size, nothing is in the log.
         """
-        producer = await self._get()
+        producer, gone = await self._get()
         batch = producer.create_batch()
         count = 0
         for key, value, headers in records:
@@ -77,19 +84,22 @@ class Producing:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 acknowledged = await producer.send_batch(batch, topic, partition=partition)
-                self._in_flight.add(acknowledged)
-                await acknowledged
+                acknowledged.add_done_callback(_hear)
+                await asyncio.wait({acknowledged, gone}, return_when=asyncio.FIRST_COMPLETED)
+                if not acknowledged.done():
+                    raise ProducerClosed
+                acknowledged.result()
         except MessageSizeTooLargeError as error:
+            self._judge(producer, error)
             raise ProduceTooLarge(f"{count} records") from error
         except (KafkaError, OSError, TimeoutError) as error:
             self._judge(producer, error)
             raise ProduceUnknown(type(error).__name__) from error
-        finally:
-            self._in_flight = {future for future in self._in_flight if not future.done()}
         self._timeouts = 0
         return count
 
-    async def _get(self) -> AIOKafkaProducer:
+    async def _get(self) -> tuple[AIOKafkaProducer, asyncio.Future[None]]:
+        """Return the producer, and what is done when it was given up."""
         async with self._starting:
             if self._producer is None:
                 fresh = AIOKafkaProducer(
@@ -106,8 +116,8 @@ class Producing:
                     await clients.start(fresh.start, fresh.stop)
                 except (KafkaError, OSError, TimeoutError) as error:
                     raise ProduceUnknown(type(error).__name__) from error
-                self._producer = fresh
-            return self._producer
+                self._producer, self._gone = fresh, asyncio.get_running_loop().create_future()
+            return self._producer, self._gone
 
     def _judge(self, producer: AIOKafkaProducer, error: BaseException) -> None:
         if self._producer is not producer:
@@ -120,11 +130,7 @@ class Producing:
             self._abandon(producer)
 
     def _abandon(self, producer: AIOKafkaProducer) -> None:
-        # Else the other streams' batches would keep it from stopping, and it would live on for ever.
-        for future in self._in_flight:
-            if not future.done():
-                future.set_exception(ProducerClosed())
-        self._in_flight.clear()
+        self._gone.set_result(None)  # the other streams wait for it no longer
         task = asyncio.get_running_loop().create_task(_retire(producer))
         self._abandoned.add(task)
         task.add_done_callback(self._abandoned.discard)
@@ -136,6 +142,12 @@ class Producing:
             self._producer = None
         if self._abandoned:
             await asyncio.wait(self._abandoned, timeout=5)
+
+
+def _hear(answer: asyncio.Future[object]) -> None:
+    """Take note of an answer that nobody waits for any more, else asyncio would complain of it."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 async def _retire(producer: AIOKafkaProducer) -> None:

@@ -29,6 +29,7 @@ POLL_SECONDS = 0.1
 _LONGEST_PAUSE = 2.0
 RENEW_SECONDS = 3.0
 _BATCH_BYTES = 512 * 1024
+_HEADER_BYTES = 400
 _MEMORY_SEGMENTS = 256
 
 _TOPICS = {topic.name: topic for topic in TOPICS}
@@ -48,6 +49,7 @@ class _Stream:
         self.cursor: Cursor | None = None
         self.epoch = 0
         self.sent = 0
+        self.batch_bytes = _BATCH_BYTES
         self.halted: str | None = None
         self.task: asyncio.Task[None] | None = None
 
@@ -194,9 +196,9 @@ class Publisher:
                 raise Restart
             stream.wake.clear()
             segments = self._from_memory(stream) or await self._from_table(key, stream)
-            if segments:
+            if stream.cursor is not None and segments:
                 await self._send(key, stream, segments)
-            elif not stream.memory and stream.halted is None:
+            elif stream.cursor is not None and stream.halted is None:
                 await stream.wake.wait()
             if stream.cursor is None:
                 raise Restart
@@ -218,32 +220,31 @@ class Publisher:
         return chosen
 
     async def _from_table(self, key: StreamKey, stream: _Stream) -> list[Segment]:
-        assert stream.cursor is not None
+        cursor = stream.cursor  # the stream's own may be forgotten meanwhile
+        assert cursor is not None
         async with borrow(self._pool) as connection:
-            segments = await next_segments(connection, key, stream.cursor)
-            if not segments or _follows(segments[0], stream.cursor):
+            segments = await next_segments(connection, key, cursor)
+            if not segments or _follows(segments[0], cursor):
                 return segments
             _, published = await load_stream(connection, key)
-        if published > stream.cursor:  # another replica went on while this one slept on its cursor
+        if published > cursor:  # another replica went on while this one slept on its cursor
             raise Restart
-        self._halt(key, stream, f"outbox hole: {segments[0].epoch}:{segments[0].first} after {stream.cursor}")
+        self._halt(key, stream, f"outbox hole: {segments[0].epoch}:{segments[0].first} after {cursor}")
         return []
 
     async def _send(self, key: StreamKey, stream: _Stream, segments: list[Segment]) -> None:
         """Send what fits into one batch, in order, and move the cursor to the last number acknowledged."""
         assert stream.cursor is not None
         topic = _TOPICS[key[0]]
-        records, ends = _records(segments, stream.cursor, topic.source)
-        count, limit = 0, len(records)
-        while count == 0:
-            try:
-                count = await self._producing.send(topic.full_name(self._namespace), key[1], records[:limit])
-            except ProduceTooLarge:
-                if limit == 1:
-                    reason = f"unpublishable: the broker refuses the fact after {stream.cursor} for its size"
-                    self._halt(key, stream, reason)
-                    return
-                limit //= 2
+        records, ends = _records(segments, stream.cursor, topic.source, stream.batch_bytes)
+        try:
+            count = await self._producing.send(topic.full_name(self._namespace), key[1], records)
+        except ProduceTooLarge:
+            if len(records) > 1:
+                stream.batch_bytes = _size(records) // 2
+            else:
+                self._halt(key, stream, f"unpublishable: the broker refuses the fact {ends[0]} for its size")
+            return
         if stream.cursor is None:  # the epoch changed while the batch was under way
             raise Restart
         stream.cursor = ends[count - 1]
@@ -260,8 +261,10 @@ def _follows(segment: Segment, cursor: Cursor) -> bool:
     return segment.first == segment.base[1] + 1 and Cursor(*segment.base) == cursor
 
 
-def _records(segments: Sequence[Segment], cursor: Cursor, source: str) -> tuple[list[Record], list[Cursor]]:
-    """Return the records above `cursor`, up to the size of a batch, and each one's place in the stream."""
+def _records(
+    segments: Sequence[Segment], cursor: Cursor, source: str, most: int = _BATCH_BYTES
+) -> tuple[list[Record], list[Cursor]]:
+    """Return the records above `cursor`, up to `most` bytes but at least one, and each one's place in the stream."""
     records: list[Record] = []
     ends: list[Cursor] = []
     size = 0
@@ -270,11 +273,17 @@ def _records(segments: Sequence[Segment], cursor: Cursor, source: str) -> tuple[
             place = Cursor(segment.epoch, sequence)
             if place <= cursor:
                 continue
-            size += len(fact.value or b"") + 400
-            if size > _BATCH_BYTES and records:
-                return records, ends
             base = segment.base if sequence == segment.base[1] + 1 else None
             headers = to_headers(fact, source, Numbers(segment.epoch, sequence, base))
-            records.append((fact.key.encode(), fact.value, headers))
+            record = (fact.key.encode(), fact.value, headers)
+            size += _size((record,))
+            if size > most and records:
+                return records, ends
+            records.append(record)
             ends.append(place)
     return records, ends
+
+
+def _size(records: Iterable[Record]) -> int:
+    """Return about how many bytes records take before they are compressed."""
+    return sum(len(value or b"") + _HEADER_BYTES for _, value, _ in records)

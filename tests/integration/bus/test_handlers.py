@@ -37,7 +37,7 @@ def number_of(item: Incoming) -> int:
 
 
 async def test_a_bug_on_one_fact_of_a_batch_makes_one_dead_letter_and_the_rest_take_effect_once(toys: Toys) -> None:
-    """Seen to fail with the batch halved but its first half taken twice (`take(reads[middle:], old)`)."""
+    """Seen to fail with the batch buried whole instead of halved."""
 
     async def fails_on_7(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
         outcomes = await count_payments(batch, uow)

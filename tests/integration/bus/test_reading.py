@@ -181,7 +181,7 @@ async def test_what_nobody_can_read_is_a_dead_letter_with_its_bytes_and_headers(
 async def test_a_wrong_hint_loses_nothing_and_does_nothing_twice(toys: Toys) -> None:
     """The number is the truth: the stored offset may lie anywhere in the log, or outside of it (a topic made again).
 
-    Seen to fail with the hint believed (`seek` to the stored offset): facts were passed over as if they were a gap.
+    Seen to fail with the hint believed (`seek` to the stored offset): facts were passed over in silence.
     """
     await write(toys.stage, CARD, 0, numbered(1, 6))
     for hint in (0, 2, 5, 6, 100):

@@ -140,6 +140,19 @@ async def prepare(url: str, partitions: int, subscriptions: Collection[Topic]) -
     await plain.close()
 
 
+async def empty(url: str, partitions: int, subscriptions: Collection[Topic]) -> None:
+    """Take a database back to where `prepare` left it."""
+    plain = await asyncpg.connect(url)
+    try:
+        await plain.execute(
+            "TRUNCATE outbox_stream, outbox_published, outbox_segment, outbox_lease, inbox_position, dead_letter, "
+            "deferred, toy"
+        )
+        await subscribe(plain, list(subscriptions), partitions)
+    finally:
+        await plain.close()
+
+
 def _create(connection: Connection) -> None:
     bus_tables_v1(Operations(MigrationContext.configure(connection)))
     connection.execute(text(_TABLE))
