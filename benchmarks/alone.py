@@ -29,8 +29,12 @@ from shared.events.registry import CARD, RISK
 
 WARM_UP = 600
 HOPS = 5
-NAMESPACE = "bench"
 BATCH_TYPE = "application/cloudevents-batch+json"
+
+
+def namespace(service: str) -> str:
+    """Return the prefix of the topics on which a service is measured: each topic has one writer, and so have these."""
+    return f"bench-{service}"
 
 
 @dataclass
@@ -49,9 +53,11 @@ class Alone:
     async def on(cls, stack: Stack, topics: Topics, servers: Servers, folder: Path, at: datetime) -> Alone:
         """Make databases and topics for all that will be measured."""
         alone = cls(stack, topics, servers, folder, at, Numbering())
-        await create_topics(stack.bootstrap, namespace=NAMESPACE, partitions=floor_hop.PARTITIONS, replication=1)
         for service in ("ingest", "scoring"):
             await alone._migrated(service)
+            await create_topics(
+                stack.bootstrap, namespace=namespace(service), partitions=floor_hop.PARTITIONS, replication=1
+            )
         await topics.make("floor-kafka", "floor-in", "floor-out", *(f"floor-{number}" for number in range(HOPS + 1)))
         for name in ("floor_hop", *(f"floor_{number}" for number in range(HOPS))):
             await alone._database(name, floor_hop.SCHEMA)
@@ -64,7 +70,7 @@ class Alone:
         hop = [self._hop("floor_hop", "floor-in", "floor-out")]
         chain = [self._hop(f"floor_{number}", f"floor-{number}", f"floor-{number + 1}") for number in range(HOPS)]
         scoring, _ = self._service("scoring")
-        card, risk = CARD.full_name(NAMESPACE), RISK.full_name(NAMESPACE)
+        card, risk = CARD.full_name(namespace("scoring")), RISK.full_name(namespace("scoring"))
         samples = [
             await self._through(goals.FLOOR_HOP, hop, "floor-in", "floor-out", warm, facts),
             await self._through(goals.SCORING, [scoring], card, risk, warm, facts),
@@ -132,7 +138,7 @@ class Alone:
         port = choose_ports((service,), {})[service]
         settings = self.stack.env(Replica.named(service).name) | {
             "ARREARS_DATABASE_URL": self.url(f"bench_{service}"),
-            "ARREARS_NAMESPACE": NAMESPACE,
+            "ARREARS_NAMESPACE": namespace(service),
         }
         return self._web(service, f"services.{service}.app:create_app", port, settings, "/readyz", "--factory"), port
 

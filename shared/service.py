@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -29,6 +30,21 @@ BusDep = Annotated[Bus, Depends(_bus_of)]
 """The service's bus, as an argument of a route."""
 
 
+_NEW_OBJECTS = 100_000
+"""So many more objects made than gone begin a collection; a batch of two thousand facts makes a few times as many."""
+
+
+def rest_garbage_collector() -> None:
+    """Let the cycle collector leave alone what lives as long as the process, and look at the rest less often.
+
+    Facts and states are trees and die by their reference counts. With the usual 700 objects every batch is traversed
+    dozens of times while it is being decided.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, 20, 20)
+
+
 def create_service(
     bus: Bus,
     *,
@@ -42,6 +58,7 @@ def create_service(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        rest_garbage_collector()
         async with bus.running():
             yield
 

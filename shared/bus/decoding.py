@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 import msgspec
 
@@ -15,8 +14,7 @@ from shared.events.kinds import Fact
 from shared.events.registry import BY_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True, gc=False):
     """A record as it came, with the short name of its topic."""
 
     topic: str
@@ -28,8 +26,7 @@ class Raw:
     numbers: Numbers | None
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """A record, and the fact in it, or what becomes of it without one (`verdict`)."""
 
     raw: Raw

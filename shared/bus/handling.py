@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
 from shared.bus import positions
@@ -36,8 +36,7 @@ class HandlerBroken(Permanent):
         self.at = at
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True, gc=False):
     """One record that was read, and its topic's position after it.
 
     Without `decoded` it was dropped; `took` says that its number was the next, so the stream went on.

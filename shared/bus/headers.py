@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -27,7 +27,7 @@ _BASE = re.compile(rb"(0|[1-9][0-9]{0,18}):(0|[1-9][0-9]{0,18})")
 _LARGEST = 2**63 - 1
 
 
-class Packed(Struct, frozen=True, array_like=True):
+class Packed(Struct, frozen=True, array_like=True, gc=False):
     """One fact in an outbox segment: its envelope without numbers, and its encoded value (null: erased)."""
 
     id: str
@@ -74,11 +74,12 @@ def numbers_of(headers: Headers) -> Numbers | None:
     Whoever else writes to the topic must not look like a fact: a negative number would pass for a duplicate and be
     dropped unseen, a number beyond the column's range would fail in the database for ever.
     """
-    found = [(name, value) for name, value in headers if name in _NUMBERS]
-    values = {name: value for name, value in found if value is not None}
-    if len(values) != len(found):
+    values = dict(headers)
+    if len(values) != len(headers) and _doubled(headers, _NUMBERS):
         return None
-    epoch, sequence, base = (values.get(name) for name in _NUMBERS)
+    epoch, sequence, base = values.get("ce_epoch"), values.get("ce_sequence"), values.get("ce_epochbase")
+    if base is None and "ce_epochbase" in values:
+        return None
     if epoch is None or sequence is None or not _EPOCH.fullmatch(epoch) or not _SEQUENCE.fullmatch(sequence):
         return None
     old = (0, 0)
@@ -127,14 +128,20 @@ def to_envelope(headers: Headers, topic: str, partition: int, numbers: Numbers) 
 
 def _attributes(headers: Headers) -> dict[str, str]:
     """Return the envelope's attributes; headers of other tools may hold any bytes and are not looked at."""
-    ours = [(name, value) for name, value in headers if name in _ATTRIBUTES]
-    doubled = [name for name, count in Counter(name for name, _ in ours).items() if count > 1]
+    values = dict(headers)
+    doubled = len(values) != len(headers) and _doubled(headers, _ATTRIBUTES)
     if doubled:
-        raise ValueError(f"header {doubled[0]} stands there twice")
-    found = {name: value.decode() for name, value in ours if value}
+        raise ValueError(f"header {doubled} stands there twice")
+    found = {name: value.decode() for name, value in values.items() if value and name in _ATTRIBUTES}
     for name in _REQUIRED:
         if name not in found:
             raise ValueError(f"header {name} is missing")
-    if any("\x00" in value for value in found.values()):
+    if "\x00" in "".join(found.values()):
         raise ValueError("a header holds a NUL character, which no database column takes")
     return found
+
+
+def _doubled(headers: Headers, names: Collection[str]) -> str | None:
+    """Return the first of `names` that stands there twice."""
+    counts = Counter(name for name, _ in headers if name in names)
+    return next((name for name, count in counts.items() if count > 1), None)

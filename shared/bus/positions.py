@@ -7,11 +7,12 @@ whoever holds an old view changes nothing. At or below the position: a duplicate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import asyncpg
 import msgspec
+from msgspec import Struct
 
 from shared.bus.headers import Numbers
 from shared.errors import Retriable
@@ -22,8 +23,7 @@ class NotOwner(Retriable):
     """The positions in the database are not the ones held in memory: another owner, or an old view."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """Everything up to (`epoch`, `sequence`) has taken effect; `offset` is a hint where the next record lies.
 
     `seen` = {earlier epoch: highest number taken}; `last_id` = id of the fact at the position.
@@ -33,7 +33,7 @@ class Position:
     sequence: int = 0
     offset: int = 0
     last_id: str | None = None
-    seen: Mapping[int, int] = field(default_factory=dict)
+    seen: Mapping[int, int] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def taken(position: Position, numbers: Numbers, fact_id: str, offset: int) -> Po
 
 def passed(position: Position, offset: int) -> Position:
     """Return the position after passing over the record at `offset`: the offset moves, the number does not."""
-    return replace(position, offset=offset + 1)
+    return Position(position.epoch, position.sequence, offset + 1, position.last_id, position.seen)
 
 
 _SUBSCRIBE = """

@@ -45,7 +45,7 @@ class FactTooLarge(Permanent):
     """A fact is larger than the topic can carry."""
 
 
-class Incoming(msgspec.Struct, frozen=True):
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One fact as a handler gets it."""
 
     envelope: Envelope

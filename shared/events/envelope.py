@@ -7,7 +7,7 @@ from datetime import datetime
 from msgspec import Struct
 
 
-class Envelope(Struct, frozen=True, kw_only=True):
+class Envelope(Struct, frozen=True, kw_only=True, gc=False):
     """Everything about a fact but its content.
 
     `time` is the domain's instant; `key` the customer (or colleague) it is about; `cause_id` the id of the fact that

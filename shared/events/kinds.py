@@ -50,7 +50,7 @@ Language = Literal["zh", "en"]
 StaffRole = Literal["phone_agent", "field_agent", "supervisor", "admin_assistant"]
 
 
-class Fact(Struct, frozen=True, kw_only=True):
+class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """What happened. Unknown fields are ignored when read, since a replay may meet a newer writer."""
 
 
