@@ -13,6 +13,8 @@ from datetime import date
 from functools import cached_property
 from itertools import chain
 
+from msgspec import Struct
+
 from services.scoring.domain.characteristics import CHARACTERISTICS, Standing
 from shared.events.kinds import Bucket, Grade, Reason
 from shared.events.risk import Treatment
@@ -60,26 +62,21 @@ class Characteristic:
         if value is None or bins is None:
             return Line(self.name, value, 0, None)
         place = bins.place(value)
-        return Line(self.name, value, place, bins.rows[place])
+        found = bins.rows[place]
+        return Line(self.name, value, place, found, found.points)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True, gc=False):
     """What one characteristic gave: its value (none: unknown), and the bin at `place` (none: nothing to go by)."""
 
     name: str
     value: int | None
     place: int
     bin: Bin | None
-
-    @property
-    def points(self) -> int:
-        """The points of its bin."""
-        return self.bin.points if self.bin else 0
+    points: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, gc=False):
     """A graded account: the lines of its points, and what they come to. `marks` = (characteristic, bin's place)."""
 
     score: int
@@ -107,18 +104,18 @@ class Card:
 
     def grade(self, standing: Standing) -> Result:
         """Return the grade of an account as it stands, with the weightiest reasons first."""
-        lines = tuple(each.line(standing) for each in self.characteristics)
-        score = sum(line.points for line in lines)
+        lines = tuple([each.line(standing) for each in self.characteristics])
+        score = sum([line.points for line in lines])
         grade = next(grade for grade, below in self.grades if below is None or score < below)
         bucket = bucket_of(standing.days)
-        weighty = sorted((line for line in lines if line.points > 0), key=lambda line: -line.points)[:MAX_REASONS]
+        weighty = sorted([line for line in lines if line.points > 0], key=_lightness)[:MAX_REASONS]
         return Result(
             score=score,
             grade=grade,
             bucket=bucket,
             treatment=self.treatments[bucket, grade],
-            reasons=tuple(Reason(line.name, line.bin.zh, line.bin.en) for line in weighty if line.bin),
-            marks=tuple((line.name, line.place) for line in weighty),
+            reasons=tuple([Reason(line.name, line.bin.zh, line.bin.en) for line in weighty if line.bin]),
+            marks=tuple([(line.name, line.place) for line in weighty]),
             lines=lines,
         )
 
@@ -128,6 +125,10 @@ class Card:
         bins = (each.bins.lows for each in self.characteristics if each.name == "days_past_due" and each.bins)
         buckets = (days for days in range(1, _LAST_BUCKET) if bucket_of(days) != bucket_of(days - 1))
         return tuple(sorted({low for low in (*chain.from_iterable(bins), *buckets) if low > 0}))
+
+
+def _lightness(line: Line) -> int:
+    return -line.points
 
 
 def card_on(cards: Sequence[Card], day: date) -> Card:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from services.scoring.domain.account import Account
 from shared.events.card import MonthlyStatus
@@ -12,8 +13,7 @@ from shared.rules.aging import days_past_due
 from shared.rules.paid import is_paid, owed
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, gc=False):
     """An account as it stands on a day of the issuer's zone.
 
     `past_due`: minor units that are owed now. `days`: since the oldest unpaid due date; nothing owed: 0.
@@ -65,13 +65,13 @@ def past_due_share(standing: Standing) -> int | None:
 
 def months_overdue_share(standing: Standing) -> int | None:
     """Return the share of the history's months that were overdue, in whole percent; unknown without a history."""
-    overdue = sum(1 for month in standing.history if month.status >= 1)
+    overdue = len([month for month in standing.history if month.status >= 1])
     return overdue * 100 // len(standing.history) if standing.history else None
 
 
 def worst_status(standing: Standing) -> int | None:
     """Return the most months overdue in the history, 0 if never; unknown without a history."""
-    return max((max(month.status, 0) for month in standing.history), default=None)
+    return max([0, *[month.status for month in standing.history]]) if standing.history else None
 
 
 def trend(standing: Standing) -> int | None:
@@ -87,8 +87,8 @@ def trend(standing: Standing) -> int | None:
 
 def payments_share(standing: Standing) -> int | None:
     """Return what was paid in the history as whole percent of what its statements asked; unknown where none did."""
-    billed = sum(max(month.statement_balance, 0) for month in standing.history)
-    return min(sum(month.paid for month in standing.history) * 100 // billed, 100) if billed else None
+    billed = sum([max(month.statement_balance, 0) for month in standing.history])
+    return min(sum([month.paid for month in standing.history]) * 100 // billed, 100) if billed else None
 
 
 CHARACTERISTICS: Mapping[str, Callable[[Standing], int | None]] = {

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from services.scoring.domain.account import Account, Customer, LastGrading
 from services.scoring.domain.card import Card, Result
@@ -17,8 +16,7 @@ from shared.rules.localtime import local_midnight
 from shared.rules.paid import is_paid
 
 
-@dataclass(frozen=True, slots=True)
-class Grading:
+class Grading(Struct, frozen=True, gc=False):
     """A grading that is news: the account with it as its last one, and what it was graded on."""
 
     account: Account
