@@ -22,7 +22,7 @@ from benchmarks.table import report
 from deploy.local.stack import ROOT
 
 _STARTED = time.monotonic()
-_PARTS = ("floors", "hops", "intake", "chain", "latency")
+_PARTS = ("floors", "hops", "intake", "chain", "latency", "two")
 
 
 def main() -> int:

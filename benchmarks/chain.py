@@ -94,14 +94,15 @@ class Chain:
         async with _database(self.stack, "notify") as notify:
             await notify.execute("TRUNCATE notice")
             bodies = self._bodies(events)
-            pids = self._pids().values()
-            start = self.servers.read(pids)
+            pids = self._pids()
+            start = self.servers.read(pids.values())
             await post_all(urls, bodies, headers)
             await _queued(notify, events * REMINDERS)
-            cost = self.servers.read(pids).since(start)
+            end = self.servers.read(pids.values())
             # What is queued would be sent from now on, into the next measurement.
             await notify.execute("TRUNCATE notice")
-        return Sample(name, events, cost)
+        shares = {process: end.clients[pid] - start.clients[pid] for process, pid in pids.items()}
+        return Sample(name, events, end.since(start), shares)
 
     async def idle(self, seconds: float) -> float:
         """Return the CPU seconds a second that everything takes while nothing happens."""

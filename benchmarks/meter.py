@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Reading:
     """The counters at one instant, in seconds."""
 
     at: float
-    client: float
+    clients: Mapping[int, float]
     postgres: float
     broker: float
 
@@ -40,7 +40,7 @@ class Reading:
         """Return what was spent from `start` until now."""
         return Cost(
             self.at - start.at,
-            self.client - start.client,
+            sum(self.clients.values()) - sum(start.clients.values()),
             self.postgres - start.postgres,
             self.broker - start.broker,
         )
@@ -57,7 +57,7 @@ class Servers:
         """Read the counters; `clients` are the processes that do the measured work."""
         return Reading(
             at=time.perf_counter(),
-            client=sum(_own(pid) for pid in clients),
+            clients={pid: _own(pid) for pid in clients},
             postgres=_tree(self.postgres),
             broker=_own(self.broker),
         )

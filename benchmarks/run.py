@@ -30,7 +30,7 @@ class Plan:
     peer_python: Path | None = None
     million: bool = False
     sampled: bool = False
-    parts: frozenset[str] = frozenset({"floors", "hops", "intake", "chain", "latency"})
+    parts: frozenset[str] = frozenset({"floors", "hops", "intake", "chain", "latency", "two"})
 
 
 @dataclass
@@ -48,7 +48,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
     result = Result()
     async with _bench(folder, SAMPLED if plan.sampled else UNSAMPLED) as (chain, alone):
         say("warming up")
-        if plan.parts & {"chain", "latency"}:
+        if plan.parts & {"chain", "latency", "two"}:
             await chain.stop(SECOND)
             await chain.measure("warm-up", 2_000)
         await chain.stop(_running(chain))
@@ -57,6 +57,13 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
             await _round(plan, chain, alone, result, say)
         if "latency" in plan.parts:
             await _latencies(plan, chain, result, say)
+        if "two" in plan.parts:
+            # Last, since the partitions of replicas that leave wait half a minute for them.
+            await chain.start((*SERVICES, *SECOND))
+            await chain.measure("warm-up", 2_000)
+            for _ in range(plan.rounds):
+                result.samples.append(await chain.measure(goals.CHAIN_TWO, plan.chain_events))
+            await chain.stop(_running(chain))
         if plan.million:
             say("a million events through the chain")
             await chain.start(SERVICES)
@@ -94,9 +101,6 @@ async def _round(plan: Plan, chain: Chain, alone: Alone, result: Result, say: Ca
         name = goals.CHAIN_SAMPLED if plan.sampled else goals.CHAIN
         result.samples.append(await chain.measure(name, plan.chain_events))
         result.memory = chain.memory()
-        if not plan.sampled:
-            await chain.start(SECOND)
-            result.samples.append(await chain.measure(goals.CHAIN_TWO, plan.chain_events))
         await chain.stop(_running(chain))
     for row in rows_of(result.samples):
         say(f"  {row.name:<36} {row.total:8.1f} us {row.rate:10,.0f}/s")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from benchmarks.statistics import median, percentile, spread
 
@@ -27,18 +27,20 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One measured run of `events` events; `name` says of what."""
+    """One measured run of `events` events; `name` says of what. `shares`: CPU seconds of each of our processes."""
 
     name: str
     events: int
     cost: Cost
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """The rounds of one name together, each figure the median of its rounds.
 
-    CPU in microseconds an event, `rate` in events a second, `spread` of the total as a share of its median.
+    CPU in microseconds an event, `shares` of it by process of ours; `rate` in events a second; `spread` of the total as a
+    share of its median.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Row:
     broker: float
     spread: float
     rate: float
+    shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ def _row(name: str, rounds: Sequence[Sample]) -> Row:
         broker=median([_micros(each.cost.broker, each) for each in rounds]),
         spread=spread(totals),
         rate=median([each.events / each.cost.wall for each in rounds]),
+        shares={
+            process: median([_micros(each.shares.get(process, 0.0), each) for each in rounds])
+            for process in rounds[0].shares
+        },
     )
 
 

@@ -16,6 +16,7 @@ def report(
         note,
         "CPU time an event, microseconds (median of the rounds; spread = (highest - lowest) / median of the total)",
         table(("", "total", "ours", "postgres", "broker", "spread", "events/s", "rounds"), map(_cost_line, rows)),
+        *(_shares(row) for row in rows if row.shares),
         "Latency, event accepted to case queued, seconds",
         table(("load", "events/s", "events", "p50", "p95", "p99"), map(_latency_line, latencies)),
         "Memory after the run, MB resident",
@@ -37,6 +38,11 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
         + "  ".join(_pad(cell, width, column) for column, (cell, width) in enumerate(zip(line, widths, strict=True)))
         for line in cells
     )
+
+
+def _shares(row: Row) -> str:
+    parts = {**row.shares, "PostgreSQL": row.postgres, "broker": row.broker}
+    return f"{row.name}, by process, microseconds: " + ", ".join(f"{name} {part:.0f}" for name, part in parts.items())
 
 
 def _pad(cell: str, width: int, column: int) -> str:
