@@ -11,6 +11,7 @@ from services.assignment.problems import PROBLEM_TYPES
 from services.assignment.settings import Settings
 from services.assignment.timers import case_timer, collector_timer
 from shared.bus.bus import Bus
+from shared.forgetting import FORGET_KEYS
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -33,7 +34,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         subscriptions=SUBSCRIPTIONS,
         handle=batch_handler(desk.policy),
         handles=HANDLES,
-        timers=(case_timer(desk.policy), collector_timer(desk.policy, clock)),
+        timers=(case_timer(desk.policy), collector_timer(desk.policy, clock), FORGET_KEYS),
     )
     app = create_service(
         bus,

@@ -18,8 +18,7 @@ from shared.web.idempotency import idempotency_table
 
 metadata = MetaData()
 add_bus_tables(metadata)
-_keys = idempotency_table(metadata)
-Index("idempotency_key_at", _keys.c.at)
+idempotency_table(metadata)
 
 
 def _text(*, key: bool = False, null: bool = False) -> Any:  # noqa: ANN401 - what SQLModel's own Field takes

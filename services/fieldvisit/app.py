@@ -11,6 +11,7 @@ from services.fieldvisit.problems import PROBLEM_TYPES
 from services.fieldvisit.settings import Settings
 from services.fieldvisit.timers import DEADLINE
 from shared.bus.bus import Bus
+from shared.forgetting import FORGET_KEYS
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -28,7 +29,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         subscriptions=SUBSCRIPTIONS,
         handle=batch_handler(at_desk),
         handles=HANDLES,
-        timers=(DEADLINE,),
+        timers=(DEADLINE, FORGET_KEYS),
     )
     app = create_service(
         bus,

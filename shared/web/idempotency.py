@@ -166,7 +166,7 @@ async def answer_once(
 
 
 async def forget(connection: AnyConnection, before: datetime) -> int:
-    """Delete the keys last used before this instant and return how many; for a service's daily sweep."""
+    """Delete the keys that were stored before this instant and return how many (`shared.forgetting` calls it)."""
     done = await connection.execute("DELETE FROM idempotency_key WHERE at < $1", before)
     return int(done.rsplit(" ", 1)[1])
 

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from shared.bus.unit_of_work import UnitOfWork
 from shared.events.cases import ContactLogged
+from shared.forgetting import FORGET_KEYS, forget_old_keys
 from shared.ids import uuid7
 from shared.web.auth import Role
 from tests.integration.assignment.conftest import FRIDAY, Phones
@@ -205,3 +207,22 @@ async def test_what_is_asked_before_a_call_and_what_is_said_when_it_is_logged_ag
     assert (
         (asked.status_code, asked.json()["code"]) == (logged.status_code, logged.json()["code"]) == (409, "with_field")
     )
+
+
+async def test_a_key_is_forgotten_after_a_week_and_not_before(phones: Phones) -> None:
+    case_id = await phones.by_phone()
+    old, young = str(uuid7()), str(uuid7())
+    for key in (old, young):
+        await phones.log(case_id, "CALL", "NOAS", "UNK", "NONE", headers=phones.headers(key=key))
+
+    async def age(uow: UnitOfWork) -> None:
+        for key, days in ((old, 8), (young, 6)):
+            await uow.connection.execute(
+                "UPDATE idempotency_key SET at = now() - make_interval(days => $2) WHERE key = $1", key, days
+            )
+
+    await phones.bus.transact(age)
+    assert FORGET_KEYS.name in {timer.name for timer in phones.bus._timers}
+    assert await phones.bus.transact(forget_old_keys) == 1
+    async with phones.bus.reading() as connection:
+        assert await connection.fetchval("SELECT count(*) FROM idempotency_key WHERE key = $1", young) == 1
