@@ -39,8 +39,8 @@ class Sample:
 class Row:
     """The rounds of one name together, each figure the median of its rounds.
 
-    CPU in microseconds an event, `shares` of it by process of ours; `rate` in events a second; `spread` of the total as a
-    share of its median.
+    CPU in microseconds an event, `shares` of it by process of ours; `rate` in events a second; `spread` of the total as
+    a share of its median.
     """
 
     name: str

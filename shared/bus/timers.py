@@ -31,11 +31,16 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """`round` acts on some due rows and returns how many; `next_due` is the earliest due instant of any row."""
+    """`round` acts on some due rows and returns how many; `next_due` is the earliest due instant of any row.
+
+    A round that acted on `full` rows or more is followed by the next one at once. Where rows become due all the time, a
+    higher number gathers what becomes due in a quarter of a second into one transaction.
+    """
 
     name: str
     round: Callable[[Bus], Awaitable[int]]
     next_due: Callable[[asyncpg.Connection], Awaitable[datetime | None]]
+    full: int = 1
 
 
 def in_unit_of_work(sweep: Callable[[UnitOfWork], Awaitable[int]]) -> Callable[[Bus], Awaitable[int]]:
@@ -48,9 +53,9 @@ def in_unit_of_work(sweep: Callable[[UnitOfWork], Awaitable[int]]) -> Callable[[
 
 
 async def run_timer(bus: Bus, timer: Timer) -> None:
-    """Run rounds for ever: again at once while there was something to do, else after a short wait."""
+    """Run rounds for ever: again at once after a full one, else after a short wait."""
     while True:
-        if await timer.round(bus) == 0:
+        if await timer.round(bus) < timer.full:
             await asyncio.sleep(LOOK_SECONDS)
 
 
