@@ -22,7 +22,7 @@ def case_timer(policy: Policy) -> Timer:
     async def sweep(uow: UnitOfWork) -> int:
         return await act_on_due(uow, policy)
 
-    return Timer("cases", in_unit_of_work(sweep), customers.next_due)
+    return Timer("cases", in_unit_of_work(sweep), customers.next_due, full=customers.SWEEP)
 
 
 def collector_timer(policy: Policy, clock: Clock) -> Timer:

@@ -16,7 +16,7 @@ from services.assignment.domain.model import Customer, Entry
 from services.assignment.domain.policy import Policy
 from shared.db.guard import all_saved
 
-SWEEP = 200
+SWEEP = 1000
 """So many customers at most one round of a timer takes."""
 
 _encode = msgspec.json.Encoder().encode
