@@ -1,8 +1,8 @@
 """The contact table: which line, party and outcome go together, and what each combination means.
 
 Four independent fields instead of one code, because one-code lists mix who, what and mood. The table below is the
-rule: a combination that it does not hold is refused. Third parties hear nothing of the debt, so nothing that speaks of
-it (a promise, a refusal, information) can be logged with them (GB/T 45251-2025; CBA guideline 2026-01-30).
+rule: a combination that it does not hold is refused. What can come of speaking to whom is the same by phone and at the
+door, and stands in `shared.rules.outcomes`; here is what the line adds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final, Literal, get_args
 
 from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode
 from shared.rules.model import StopKind
+from shared.rules.outcomes import OUTCOMES_OF, is_conversation, is_right_party
 from shared.rules.stops import stop_of_outcome
 
 Required = Literal["promise", "note"]
@@ -23,9 +24,6 @@ PARTIES: Final[tuple[PartyCode, ...]] = get_args(PartyCode)
 OUTCOMES: Final[tuple[OutcomeCode, ...]] = get_args(OutcomeCode)
 DESK_CHANNELS: Final[tuple[ContactChannelCode, ...]] = ("CALL", "INBOUND")
 """What is logged at the phone desk. Messages and letters are notify's, visits fieldvisit's to report."""
-
-DEBTORS: Final[frozenset[PartyCode]] = frozenset({"SELF", "GUAR"})
-"""Who owes; a conversation with them is effective."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +47,6 @@ class Row:
 # Nobody was reached: the line says why, and there is nobody who could have said anything.
 _NOBODY: Final[tuple[LineCode, ...]] = ("NOAS", "BUSY", "CUT", "OFF", "STOP", "VOID")
 _NUMBER_IS_DEAD: Final[frozenset[LineCode]] = frozenset({"VOID", "STOP", "WRONG"})
-_WITH_DEBTOR: Final[tuple[OutcomeCode, ...]] = (
-    "PTP", "PAID", "REFUSE", "HARD", "DISP", "COMP", "PROT", "CALLBK", "INFO", "NONE",
-)  # fmt: skip
-_CONNECTED: Final[Mapping[PartyCode, tuple[OutcomeCode, ...]]] = MappingProxyType(
-    {
-        "SELF": _WITH_DEBTOR,
-        "GUAR": _WITH_DEBTOR,
-        "REL": ("RELAY", "CALLBK", "COMP", "PROT", "NONE"),
-        "UNREL": ("RELAY", "COMP", "PROT", "NONE"),
-        "UNK": ("CALLBK", "COMP", "NONE"),
-    }
-)
 _WRONG: Final[Mapping[PartyCode, tuple[OutcomeCode, ...]]] = MappingProxyType(
     {"UNREL": ("COMP", "NONE"), "UNK": ("COMP", "NONE")}
 )
@@ -70,7 +56,7 @@ _REQUIRES: Final[Mapping[OutcomeCode, Required]] = MappingProxyType({"PTP": "pro
 def _combinations() -> Iterator[tuple[LineCode, PartyCode, OutcomeCode]]:
     for line in _NOBODY:
         yield line, "UNK", "NONE"
-    for connected, line in ((_CONNECTED, "CONN"), (_WRONG, "WRONG")):
+    for connected, line in ((OUTCOMES_OF, "CONN"), (_WRONG, "WRONG")):
         for party, outcomes in connected.items():
             for outcome in outcomes:
                 yield ("CONN" if line == "CONN" else "WRONG"), party, outcome
@@ -82,7 +68,7 @@ def _row(line: LineCode, party: PartyCode, outcome: OutcomeCode) -> Row:
         party=party,
         outcome=outcome,
         counts_as_attempt=True,
-        counts_as_effective=line == "CONN" and party in DEBTORS and outcome != "NONE",
+        counts_as_effective=line == "CONN" and is_conversation(party, outcome),
         requires=_REQUIRES.get(outcome),
         stops_case=stop_of_outcome(outcome),
         stops_number=line in _NUMBER_IS_DEAD,
@@ -97,7 +83,7 @@ TABLE: Final[Mapping[tuple[LineCode, PartyCode, OutcomeCode], Row]] = MappingPro
 
 def right_party(row: Row) -> bool:
     """Tell whether this was a right-party contact: a real conversation with the customer in person."""
-    return row.party == "SELF" and row.counts_as_effective
+    return row.line == "CONN" and is_right_party(row.party, row.outcome)
 
 
 def allowed_outcomes(line: LineCode, party: PartyCode) -> tuple[OutcomeCode, ...]:

@@ -9,6 +9,7 @@ from services.assignment.domain.words import MISSED, OUTCOMES, PARTIES
 from shared.events import visits as v
 from shared.events.kinds import Reason
 from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
+from shared.rules.outcomes import is_right_party
 from shared.rules.stops import stop_of_outcome
 
 NO_CASE = "no_case"
@@ -54,7 +55,7 @@ def visit_completed(turn: Turn, fact: v.VisitCompleted) -> str | None:
     )  # fmt: skip
     if handover.is_with_field(turn.customer, fact.visit_id):
         handover.back_from_field(turn)
-        spoken = fact.party == "SELF" and fact.outcome != "NONE"
+        spoken = is_right_party(fact.party, fact.outcome)
         contacted_at = max(filter(None, (turn.case().contacted_at, fact.completed_at)))
         heard_at = fact.completed_at if spoken else turn.case().heard_at
         turn.set_case(contacted_at=contacted_at, heard_at=heard_at)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ from shared.errors import Problem
 from shared.events.cases import OutcomeCode, PartyCode
 from shared.events.staff import StaffChanged
 from shared.rules.contact import Attempt, ContactLedger, ContactRequest, Decision, decide
+from shared.rules.outcomes import OUTCOMES_OF, is_right_party
 from shared.rules.rulebook import RuleBook
 from shared.rules.stops import active
 from shared.rules.zones import customer_zone
@@ -25,21 +25,6 @@ Roster = Mapping[str, StaffChanged]
 
 SMALLEST_TEAM: Final = 2
 """A planned visit names at least so many people, whatever packs are in force (cn-card.visit_team is the law for it)."""
-
-_OF_THE_DEBTOR: Final = frozenset[OutcomeCode](
-    {"PTP", "PAID", "REFUSE", "HARD", "DISP", "COMP", "PROT", "CALLBK", "INFO", "NONE"}
-)
-OUTCOMES_OF: Final[Mapping[PartyCode, frozenset[OutcomeCode]]] = MappingProxyType(
-    {
-        "SELF": _OF_THE_DEBTOR,
-        "GUAR": _OF_THE_DEBTOR,
-        "REL": frozenset({"RELAY", "CALLBK", "COMP", "PROT", "NONE"}),
-        "UNREL": frozenset({"RELAY", "COMP", "PROT", "NONE"}),
-        "UNK": frozenset({"CALLBK", "COMP", "NONE"}),
-    }
-)
-"""What can come of meeting whom: nobody but who owes promises, pays, disputes or pleads hardship, and nothing of the
-debt is told to others (card measures art. 68)."""
 
 
 class Policy(Struct, frozen=True):
@@ -79,7 +64,7 @@ def visits_made(customer: Customer) -> ContactLedger:
     ledger = ContactLedger()
     for visit in customer.visits.values():
         if visit.started_at is not None and visit.slot is not None:
-            spoke = visit.result is not None and visit.result.party == "SELF" and visit.result.outcome != "NONE"
+            spoke = visit.result is not None and is_right_party(visit.result.party, visit.result.outcome)
             ledger = ledger.with_attempt(Attempt(visit.started_at, "visit", visit.slot.address_id, spoke))
     return ledger
 
