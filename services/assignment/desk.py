@@ -30,7 +30,7 @@ def desk_of(settings: Settings, now: datetime) -> Desk:
 
     `now`: the domain's present instant; a strategy that begins to hold later cannot be used yet.
     """
-    policy = Policy(load_strategy(settings.strategy_file), settings.zone, rulebook())
+    policy = Policy(load_strategy(settings.strategy_file), settings.zone, rulebook(settings.rule_packs))
     first_day, today = policy.strategy.valid_from, policy.day_of(now)
     if first_day > today:
         remedy = "start with it on that day, or set ARREARS_STRATEGY_FILE to the strategy that holds now"

@@ -19,4 +19,4 @@ class Desk(Struct, frozen=True):
 
 def desk(settings: Settings) -> Desk:
     """Return the desk of these settings. Raises `DataFileError` when the packaged data are not sound."""
-    return Desk(working_calendar(settings.calendar_region), Policy(rulebook(), settings.zone))
+    return Desk(working_calendar(settings.calendar_region), Policy(rulebook(settings.rule_packs), settings.zone))
