@@ -185,16 +185,20 @@ class Senders:
     async def _decide_reports(self, uow: UnitOfWork, plan: Plan) -> None:
         due = await notices.due_to_colleagues(uow.connection, uow.now, BATCH)
         roster = {each.staff_id: each for each in await reports.colleagues(uow.connection)} if due else {}
+        gone = []
         for notice in due:
             assert notice.staff_id is not None
             colleague = roster[notice.staff_id]
             if not colleague.active:
                 plan.end(notice, "suppressed", _INACTIVE)
+                gone.append(notice.notice_id)
                 continue
             try:
                 plan.take(notice, self.writer.report(notice, colleague), None)
             except TemplateUnknown:
                 plan.end(notice, "failed", _TEMPLATE_UNKNOWN)
+        # Whoever comes in the place of a reader who left untold is told instead: no report is lost with a person.
+        await reports.reopen_untold(uow.connection, gone)
 
 
 async def _unreadable(bus: Bus, partition: int) -> bool:

@@ -51,6 +51,14 @@ _TOLD = """
 UPDATE report r SET due = NULL, told = w.told FROM unnest($1::text[], $2::int[]) AS w (report_key, told)
 WHERE r.report_key = w.report_key
 """
+_UNTOLD = """
+UPDATE report r SET due = r.occurred_at, told = greatest(r.told - w.lost, 0)
+FROM (
+    SELECT left(natural_key, -length(staff_id) - 1) AS report_key, count(*) AS lost
+    FROM notice WHERE notice_id = ANY ($1::text[]) GROUP BY 1
+) AS w
+WHERE r.report_key = w.report_key AND r.staff_id IS NULL
+"""
 _COLLEAGUES = "SELECT staff_id, version, name, role, team, language, email, active, since FROM colleague"
 _NEXT_REPORT = "SELECT min(due) FROM report WHERE due IS NOT NULL"
 
@@ -112,6 +120,12 @@ async def due_reports(connection: asyncpg.Connection, now: datetime, limit: int)
 async def mark_told(connection: asyncpg.Connection, told: Mapping[str, int]) -> None:
     """Close reports, each with the number of colleagues told so far."""
     await connection.execute(_TOLD, list(told), list(told.values()))
+
+
+async def reopen_untold(connection: asyncpg.Connection, notice_ids: Sequence[str]) -> None:
+    """Tell anew the reports whose notices found their reader gone; one that was for that person alone is over."""
+    if notice_ids:
+        await connection.execute(_UNTOLD, notice_ids)
 
 
 async def next_report(connection: asyncpg.Connection) -> datetime | None:

@@ -175,3 +175,22 @@ async def test_a_colleague_who_has_left_is_not_written_to(house: House, hour: Ho
     (notice,) = (await house.get("/v1/notices?staff_id=F-gone")).json()["items"]
     assert (notice["state"], notice["reason"]["code"]) == ("suppressed", "staff_inactive")
     assert await mails(house, "F-gone") == []
+
+
+async def test_a_report_is_not_lost_with_the_only_reader_who_leaves_untold(house: House, hour: Hour) -> None:
+    person = hour.person("A-9")
+    await tell(house, person)
+    await house.behave("mail", refuse={person.email: 550})
+    await house.tell(hour.fact(COMPLETED))
+
+    async def refused() -> bool:
+        items = (await house.get("/v1/notices?staff_id=A-9")).json()["items"]
+        return [(each["reason"] or {}).get("code") for each in items] == ["smtp_550"]
+
+    await until(refused)
+    await dismiss(house, person)
+    await house.behave("mail")
+    later = hour.person("A-10", changed_at=hour.begins + timedelta(minutes=25))
+    await tell(house, later)
+    assert [mail["subject"] for mail in await mails(house, "A-10")] == [f"外访已完成：{hour.visit_id}"]
+    await dismiss(house, later)
