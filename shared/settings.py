@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.bus import failpoints
 from shared.clock import Clock, RealClock, SteppedClock
 
 
@@ -28,6 +29,7 @@ class ServiceSettings(BaseSettings):
     clock_file: Path | None = None
     telemetry_dir: Path | None = None
     pool_size: int = Field(default=8, ge=2, le=100)
+    failpoint: str | None = None
 
     @property
     def development(self) -> bool:
@@ -43,6 +45,14 @@ class ServiceSettings(BaseSettings):
     def _no_stepped_clock_in_production(self) -> Self:
         if self.clock_file is not None and not self.development:
             raise ValueError("ARREARS_CLOCK_FILE is for development only; unset it or set ARREARS_ENV=development")
+        return self
+
+    @model_validator(mode="after")
+    def _no_failpoint_in_production(self) -> Self:
+        if self.failpoint is not None:
+            if not self.development:
+                raise ValueError("ARREARS_FAILPOINT is for development only; unset it or set ARREARS_ENV=development")
+            failpoints.parse(self.failpoint)
         return self
 
     def clock(self) -> Clock:

@@ -3,11 +3,12 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import ChainMap
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.local.process import Process
+from deploy.local.process import Backoff, Process
 from deploy.local.ready import HOST, http
 from deploy.local.sms import SYSTEM_ID
 
@@ -58,6 +59,10 @@ class Surroundings:
 
     What is not named is reached at its own port.
     """
+    more: Mapping[str, MutableMapping[str, str]] = field(default_factory=dict)
+    """Service to further settings of its replicas, read at each start of one."""
+    backoff: Backoff | None = None
+    """Of the services, where it is not that of every process."""
 
     def url(self, name: str) -> str:
         """The HTTP address of a part."""
@@ -132,13 +137,16 @@ class Surroundings:
     def service(self, replica: Replica) -> Process:
         """One replica of a service."""
         gateways = ("mail", "sms") if replica.service == "notify" else ()
-        return self._web(
+        plain = self._web(
             replica.name,
             f"services.{replica.service}.app:create_app",
             ready="/readyz",
             settings=self.settings(replica),
             after=("topics", f"migrate-{replica.service}", "issuer", *gateways),
         )
+        # Not a copy: whoever gave the further settings may change them, and the next start reads them anew.
+        env = ChainMap(self.more.get(replica.service, {}), dict(plain.env))
+        return replace(plain, env=env, backoff=self.backoff or plain.backoff)
 
     def _python(self, name: str, *module: str, settings: Mapping[str, str], after: tuple[str, ...]) -> Process:
         return Process(

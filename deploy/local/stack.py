@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,7 @@ import httpx
 from deploy.local import kafka, mail, postgres, sms
 from deploy.local.ledger import Identity, Ledger, replace_json
 from deploy.local.parts import SERVICES, Replica, Surroundings, base_environment
-from deploy.local.process import Process
+from deploy.local.process import Backoff, Process
 from deploy.local.ready import HOST
 from deploy.local.state import StateDir
 from deploy.local.supervisor import Phase, Status, Supervisor
@@ -46,6 +46,8 @@ class Stack:
         partitions: of every topic.
         through: ports by which services reach a part instead of its own, by `<part>-<service>` as `kafka-scoring`
             (kafka, postgres, smtp, smpp): of something that stands between and forwards to `ports[name]`.
+        more: further settings by service; each start of a process reads them anew.
+        backoff: between a service's death and its next start, where it is not the usual one.
         say: told what takes long, one line each.
 
     Raises:
@@ -64,6 +66,8 @@ class Stack:
         clock_file: Path | None = None,
         partitions: int = 12,
         through: Mapping[str, int] | None = None,
+        more: Mapping[str, MutableMapping[str, str]] | None = None,
+        backoff: Backoff | None = None,
         say: Callable[[str], None] = tell,
     ) -> None:
         self.state = StateDir(state_dir.absolute())
@@ -72,6 +76,8 @@ class Stack:
         self._clock_file = clock_file
         self._partitions = partitions
         self._through = dict(through or {})
+        self._more = more or {}
+        self._backoff = backoff
         self._say = say
         self._exits = contextlib.AsyncExitStack()
 
@@ -199,6 +205,8 @@ class Stack:
             issuer_key=self.state.path / "issuer-key.json",
             clock_file=self._clock_file,
             through=self._through,
+            more=self._more,
+            backoff=self._backoff,
         )
 
     def _links(self, names: Iterable[str]) -> list[kafka.Link]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from shared.bus import dead_letters
+from shared.bus import dead_letters, failpoints
 from shared.bus.background import keep_running
 from shared.bus.barrier import LogEnds, pass_barrier
 from shared.bus.consumer import Consumer
@@ -88,6 +88,7 @@ class Bus:
         handles: Collection[type[Fact]] = (),
         timers: Sequence[Timer] = (),
     ) -> None:
+        failpoints.arm(settings.failpoint)
         self.service = service
         self.clock = clock
         self.metrics = metrics or Metrics()

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
-from shared.bus import positions
+from shared.bus import failpoints, positions
 from shared.bus.dead_letters import DeadLetter, bury
 from shared.bus.decoding import Decoded
 from shared.bus.deferred import Waiting, put_off
@@ -105,8 +105,12 @@ class Handling:
         parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
 
         async def act(uow: UnitOfWork) -> list[Outcome]:
+            failpoints.reach("begun")
             await positions.move(uow.connection, self._partition, old, moved)
-            return await settle_facts(facts, uow, self._handle, failure)
+            failpoints.reach("moved")
+            outcomes = await settle_facts(facts, uow, self._handle, failure)
+            failpoints.reach("handled")
+            return outcomes
 
         if facts:
             with batch_span(
@@ -115,6 +119,7 @@ class Handling:
                 outcomes = await self._transactions.transact(act, is_race)
         else:
             outcomes = await self._transactions.transact(act, is_race)
+        failpoints.reach("taken")
         if failure is None and any(fact.incoming is not None for fact in facts):
             self._failed_in_a_row = 0
         self._count(facts, outcomes)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import asyncpg
 
+from shared.bus import failpoints
 from shared.bus.streams import Segment, StreamKey, unpack
 from shared.db.pool import borrow
 
@@ -140,6 +141,7 @@ class Recorder:
         if not noted:
             return
         keys = sorted(noted)
+        failpoints.reach("recording")
         try:
             async with borrow(self._pool) as connection:
                 await connection.execute(
@@ -153,3 +155,4 @@ class Recorder:
         except BaseException:
             self._dirty = {**noted, **self._dirty}
             raise
+        failpoints.reach("recorded")

@@ -16,6 +16,7 @@ from functools import partial
 
 import asyncpg
 
+from shared.bus import failpoints
 from shared.bus.background import keep_running
 from shared.bus.headers import Numbers, to_headers
 from shared.bus.leases import Leases
@@ -197,6 +198,7 @@ class Publisher:
             stream.wake.clear()
             segments = self._from_memory(stream) or await self._from_table(key, stream)
             if stream.cursor is not None and segments:
+                failpoints.reach("chosen")
                 await self._send(key, stream, segments)
             elif stream.cursor is not None and stream.halted is None:
                 await stream.wake.wait()
@@ -245,6 +247,7 @@ class Publisher:
             else:
                 self._halt(key, stream, f"unpublishable: the broker refuses the fact {ends[0]} for its size")
             return
+        failpoints.reach("produced")
         if stream.cursor is None:  # the epoch changed while the batch was under way
             raise Restart
         stream.cursor = ends[count - 1]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from shared.bus import positions
+from shared.bus import failpoints, positions
 from shared.bus.decoding import Decoder, Raw
 from shared.bus.handling import HandlerBroken, Handling, Read
 from shared.bus.headers import numbers_of, text_of
@@ -139,6 +139,7 @@ class PartitionLoop:
                     stops[topic] = (self._latest(topic, reads), stopped.reason)
                     break
         if reads:
+            failpoints.reach("received")
             try:
                 self._positions = await self._handling.take(reads, self._positions)
             except HandlerBroken as broken:

@@ -18,6 +18,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from shared.bus import failpoints
 from shared.bus.headers import Packed
 from shared.bus.partitions import partition_of
 from shared.bus.streams import Segment, StreamKey, append
@@ -144,6 +145,8 @@ class Transactions:
                 uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now())
                 result = await act(uow)
                 segments = await uow.append()
+                if segments:
+                    failpoints.reach("appended")
             except BaseException:
                 await _roll_back(transaction, connection)
                 raise
@@ -156,7 +159,9 @@ class Transactions:
                 raise
             if segments:
                 self.metrics.append_commit_seconds.observe(time.perf_counter() - appended_at)
-            self.offer(segments)
+                failpoints.reach("committed")
+                self.offer(segments)
+                failpoints.reach("offered")
             return result
 
     async def transact(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -17,6 +17,7 @@ import httpx
 
 from deploy.demo.client import Caller
 from deploy.local.parts import SERVICES, Replica
+from deploy.local.process import Backoff
 from deploy.local.stack import Stack, wipe
 from deploy.local.state import StateDir
 from shared.clock import step
@@ -120,8 +121,15 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(folder: Path, replicas: Sequence[str], seed: int, say: Callable[[str], None]) -> AsyncIterator[Rig]:
-    """Start everything on a fresh state folder, and stop it at the end."""
+async def running(
+    folder: Path,
+    replicas: Sequence[str],
+    seed: int,
+    say: Callable[[str], None],
+    more: Mapping[str, MutableMapping[str, str]] | None = None,
+    backoff: Backoff | None = None,
+) -> AsyncIterator[Rig]:
+    """Start everything on a fresh state folder, and stop it at the end. `more`, `backoff`: see `Stack`."""
     wipe(folder)
     state = StateDir(folder)
     state.make()
@@ -130,7 +138,16 @@ async def running(folder: Path, replicas: Sequence[str], seed: int, say: Callabl
     async with AsyncExitStack() as exits:
         links = await _links(state, exits)
         through = {name: link.port for name, link in links.items()}
-        stack = Stack(folder, services=replicas, clock_file=clock.file, partitions=PARTITIONS, through=through, say=say)
+        stack = Stack(
+            folder,
+            services=replicas,
+            clock_file=clock.file,
+            partitions=PARTITIONS,
+            through=through,
+            more=more,
+            backoff=backoff,
+            say=say,
+        )
         await exits.enter_async_context(stack)
         http = await exits.enter_async_context(
             httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=20))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from deploy.local.parts import SERVICES
@@ -42,30 +42,29 @@ async def run(seed: int, seconds: float, folder: Path, say: Say) -> Report:
         watcher = Watcher(rig)
         watching = asyncio.create_task(watcher.run())
         try:
-            feed, unanswered = await _work(rig, ledger, watcher, faults, (seed, seconds), say)
-            await _drain(rig, say)
+            striking = _throw(rig, watcher, faults, seconds, say)
+            feed, unanswered = await work(rig, ledger, seed, max(0.6, seconds / 80), striking)
+            await drain(rig, say)
         finally:
             await stopped(watching)
         evidence = await collect(rig, ledger, feed.people, unanswered)
-        return Report(seed, seconds, watcher.recoveries, judge(evidence), rig.client.broken, _size(evidence))
+        return Report(seed, seconds, watcher.recoveries, judge(evidence), rig.client.broken, size_of(evidence))
 
 
-async def _work(
-    rig: Rig, ledger: Ledger, watcher: Watcher, faults: Sequence[Fault], run_of: tuple[int, float], say: Say
+async def work(
+    rig: Rig, ledger: Ledger, seed: int, every: float, striking: Coroutine[None, None, None]
 ) -> tuple[CardFeed, list[str]]:
-    """Workload, clock and faults together, for as long as the faults' plan is; then what has begun is finished."""
-    seed, seconds = run_of
-    feed = CardFeed(rig.client, ledger, seed, lambda: rig.clock.now, max(0.6, seconds / 80))
+    """Workload and clock, a new customer `every` so many seconds, for as long as something strikes; then finish it.
+
+    Returns the feed, and what was never answered.
+    """
+    feed = CardFeed(rig.client, ledger, seed, lambda: rig.clock.now, every)
     desks = Desks(rig.client, ledger, seed, lambda: rig.clock.now)
     await desks.keep_staff()
     tasks = [asyncio.create_task(each) for each in (feed.run(), desks.run(), rig.clock.run())]
     unanswered: list[str] = []
     try:
-        async with asyncio.TaskGroup() as striking:
-            begun = asyncio.get_running_loop().time()
-            for fault in faults:
-                striking.create_task(_strike(rig, watcher, fault, begun, say))
-            striking.create_task(asyncio.sleep(seconds))
+        await striking
         for task in tasks:
             if task.done():
                 task.result()  # somebody of the workload gave up or broke
@@ -74,9 +73,17 @@ async def _work(
     finally:
         for task in tasks:
             await stopped(task)
-    say("faults are over; what has begun is finished")
     await feed.finish()
     return feed, [*unanswered, *feed.unanswered]
+
+
+async def _throw(rig: Rig, watcher: Watcher, faults: Sequence[Fault], seconds: float, say: Say) -> None:
+    begun = asyncio.get_running_loop().time()
+    async with asyncio.TaskGroup() as striking:
+        for fault in faults:
+            striking.create_task(_strike(rig, watcher, fault, begun, say))
+        striking.create_task(asyncio.sleep(seconds))
+    say("faults are over; what has begun is finished")
 
 
 async def _strike(rig: Rig, watcher: Watcher, fault: Fault, begun: float, say: Say) -> None:
@@ -86,7 +93,7 @@ async def _strike(rig: Rig, watcher: Watcher, fault: Fault, begun: float, say: S
     watcher.over(fault)
 
 
-async def _drain(rig: Rig, say: Say) -> None:
+async def drain(rig: Rig, say: Say) -> None:
     """Wait, within bounds, until everybody is at rest in two rounds."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -99,7 +106,7 @@ async def _drain(rig: Rig, say: Say) -> None:
     say(f"{outcome} after {loop.time() - begun:.1f} s")
 
 
-def _size(evidence: Evidence) -> dict[str, int]:
+def size_of(evidence: Evidence) -> dict[str, int]:
     """How much was done, so that a clean run that did nothing is not taken for a proof."""
     kinds = Counter(intent.kind for intent in evidence.intents if intent.is_taken)
     states = Counter(row["state"] for row in evidence.notices)
