@@ -12,6 +12,9 @@ from itertools import accumulate
 _UUID = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}(?![0-9a-fA-F])")
 _DIGIT = re.compile(r"\d")
 _RUN = re.compile(r"[0-9](?:[\s-]?[0-9]){12,}", re.ASCII)
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_SEPARATORS = b" -\t\n\r\f\v"
+_SHORTEST = b"0" * 13
 _GROUP_BREAK = re.compile(r"[\s-]", re.ASCII)
 # No card scheme issues numbers beginning with 20YYMMDD; many systems build their identifiers so.
 _DATED = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
@@ -27,13 +30,18 @@ def holds_full_card_number(text: str) -> bool:
     identity number (GB 11643) is not a card number, although one in ten passes the same check.
     """
     plain = text if text.isascii() else _plain(text)
-    if not _RUN.search(plain):
+    if not _has_thirteen_digits(plain) or not _RUN.search(plain):
         return False
     return any(
         _is_luhn(digits) and not _DATED.match(digits) and not _is_identity_number(digits)
         for run in _RUN.finditer(_UUID.sub("", plain))
         for digits in _candidates(run.group())
     )
+
+
+def _has_thirteen_digits(plain: str) -> bool:
+    """Return whether so many digits follow one another when separators are left out: a tenth of the search's time."""
+    return _SHORTEST in plain.encode("utf-8", "replace").translate(_AS_ZEROS, _SEPARATORS)
 
 
 def _plain(text: str) -> str:

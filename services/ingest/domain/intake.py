@@ -15,7 +15,7 @@ from msgspec import structs
 from services.ingest.domain import words
 from services.ingest.domain.card_number import holds_full_card_number
 from services.ingest.domain.envelope import ACCEPTED, Header, header_faults, header_of
-from services.ingest.domain.rules import Present, broken_rules, card_numbers
+from services.ingest.domain.rules import Present, broken_rules, card_numbers, may_hold_card_number
 from services.ingest.domain.shape import fits, shape_faults, sound_fields, unknown_fields
 from shared.errors import FieldError
 from shared.events.card import AccountCured, PaymentPosted, StopSet
@@ -102,8 +102,9 @@ def _members(fact: Fact) -> Mapping[str, Any]:
 
 
 def _card_numbers(event: Mapping[str, Any]) -> Iterator[FieldError]:
-    for name, value in event.items():
-        if name not in _RANDOM_ATTRIBUTES:
+    told = {name: value for name, value in event.items() if name not in _RANDOM_ATTRIBUTES}
+    if may_hold_card_number(told):
+        for name, value in told.items():
             yield from card_numbers(value, name)
 
 

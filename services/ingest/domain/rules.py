@@ -161,6 +161,29 @@ def broken_rules(model: type[Fact], sound: Mapping[str, Any], present: Present) 
                 yield wrong.at(f"data.{path}")
 
 
+def may_hold_card_number(value: object) -> bool:
+    """Return whether any text in `value`, names of members included, may hold a full card number; False is certain.
+
+    All texts are looked at as one, parted by what no number spans, since nearly always there is nothing to find.
+    """
+    texts: list[str] = []
+    _collect(value, texts)
+    return holds_full_card_number("|".join(texts))
+
+
+def _collect(value: object, texts: list[str]) -> None:
+    kind = type(value)
+    if kind is str:
+        texts.append(value)  # type: ignore[arg-type]  # it is one
+    elif kind is dict:
+        for name, member in value.items():  # type: ignore[attr-defined]  # as above
+            texts.append(name)
+            _collect(member, texts)
+    elif kind is list:
+        for item in value:  # type: ignore[attr-defined]  # as above
+            _collect(item, texts)
+
+
 def card_numbers(value: object, path: str) -> Iterator[FieldError]:
     """Yield an error for each text in `value`, names of members included, that holds a full card number.
 

@@ -79,6 +79,11 @@ def test_nesting_is_allowed_up_to_the_limit_and_named_beyond(opening: bytes, clo
         assert field.count("a") in {0, MAX_DEPTH}
 
 
+@pytest.mark.parametrize("digits", [20, 4_300, 5_000, 100_000])
+def test_a_whole_number_of_any_length_is_named_as_too_big(digits: int) -> None:
+    assert faults(b'{"a":{"b":' + b"9" * digits + b"}}") == [("a.b", "does not fit in 64 bits")]
+
+
 def test_an_answer_names_no_more_faults_than_a_person_reads() -> None:
     assert len(faults(b"[" + b",".join([b"NaN"] * 1000) + b"]")) == MAX_FAULTS
 
