@@ -57,6 +57,17 @@ def active(stops: Stops) -> frozenset[StopKind]:
     )
 
 
+def active_at(stops: Stops, at: datetime) -> frozenset[StopKind]:
+    """Return the kinds that held at `at`, as far as it is known: of each kind only the latest setting is."""
+    return frozenset(
+        each.kind
+        for each in stops.records
+        if each.set_at is not None
+        and each.set_at <= at
+        and (each.lifted_at is None or each.lifted_at <= each.set_at or at < each.lifted_at)
+    )
+
+
 def stop_of_outcome(outcome: str) -> StopKind | None:
     """Return the stop that a logged contact sets: a dispute, complaint or hardship named, a death reported."""
     return _BY_OUTCOME.get(outcome)

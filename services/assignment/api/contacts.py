@@ -71,9 +71,9 @@ async def ask_may_call(
             raise unknown_case()
         if await bus.blocked_keys(connection, [held.customer.customer_id]):
             raise blocked()
-    if (problem := why_not_call(held.customer.open_case)) is not None:
-        raise problem
     now = bus.clock.now()
+    if (problem := why_not_call(held.customer.open_case, now)) is not None:
+        raise problem
     decision = may_call(held.customer, desk.policy, now, purpose=purpose, phone_id=phone_id)
     count_call(bus.metrics, decision)
     return _call_answer(decision, now)

@@ -22,7 +22,7 @@ from shared.events.cases import ContactChannelCode, ContactLogged, LineCode, Out
 from shared.events.kinds import Reason
 from shared.rules.contact import Allowed, Attempt, NotBefore
 from shared.rules.model import Purpose, StopKind
-from shared.rules.stops import active, with_stop
+from shared.rules.stops import active, active_at, with_stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def log(turn: Turn, contact: Contact) -> None:
     row = check(turn.customer, turn.policy, contact, turn.now)
     case = turn.case()
     if contact.channel == "CALL":
-        if (problem := why_not_call(case)) is not None:
+        if (problem := why_not_call(case, contact.contacted_at)) is not None:
             raise problem
         _refuse_forbidden(turn, contact)
     _count(turn, contact, row)
@@ -88,13 +88,13 @@ def log(turn: Turn, contact: Contact) -> None:
     _follow(turn, contact, row)
 
 
-def why_not_call(case: Case) -> Problem | None:
-    """Return what in the case itself stands against a call, whatever the contact rules say; None: nothing does."""
+def why_not_call(case: Case, at: datetime) -> Problem | None:
+    """Return what in the case itself stands against a call at `at`, whatever the contact rules say; None: nothing."""
     if case.step is None or case.step.queue == "reminder":
         return Problem(
             "reminders_first", "提醒的设定期限未过，不得外呼。", "The reminder's set time still runs: no call yet."
         )
-    if case.hand_over is not None:
+    if case.hand_over is not None and at >= case.hand_over.at:
         return Problem("with_field", "案件在外访员手中，不再外呼。", "The case is with a field collector: no call now.")
     return None
 
@@ -212,9 +212,10 @@ def _promise_errors(customer: Customer, policy: Policy, told: PromiseTold, at: d
 
 
 def _refuse_forbidden(turn: Turn, contact: Contact) -> None:
-    decision = may_call(
-        turn.customer, turn.policy, contact.contacted_at, purpose=contact.purpose, phone_id=contact.phone_id
-    )
+    at = contact.contacted_at
+    # A call that was over when a stop was set is kept as it was made: its record is evidence.
+    known = active(turn.customer.stops) if at >= turn.now else active_at(turn.customer.stops, at)
+    decision = may_call(turn.customer, turn.policy, at, purpose=contact.purpose, phone_id=contact.phone_id, stops=known)
     if isinstance(decision, Allowed):
         return
     raise refused_by_rule(decision.because, decision.until if isinstance(decision, NotBefore) else None)
@@ -238,6 +239,8 @@ def _follow(turn: Turn, contact: Contact, row: Row) -> None:
     if contact.channel == "INBOUND" and row.counts_as_effective and row.stops_case is None:
         # Who calls in is heard before anyone presses: nobody is on the way to a customer who has just spoken to us.
         lifecycle.recall(turn, Reason("customer_called", "客户主动来电，先听取", "The customer called in and is heard"))
+    if contact.promise is not None:
+        lifecycle.recall(turn, Reason("promise_made", "客户已承诺还款", "The customer has promised to pay"))
     case = turn.case()
     turn.set_case(
         tries=case.tries + 1,

@@ -184,11 +184,15 @@ class Customer(Struct, frozen=True, omit_defaults=True):
         return bool(active(self.stops))
 
     def owing(self) -> tuple[tuple[str, Account], ...]:
-        """Return the accounts on which something is owed, by id."""
+        """Return the accounts on which something is owed, by id.
+
+        Of an account that was only ever cured, and then had a payment taken back, no due date is known: nobody can say
+        what to pay by when, so nothing is asked for before a snapshot tells.
+        """
         return tuple(
             (account_id, self.accounts[account_id])
             for account_id in sorted(self.accounts)
-            if self.accounts[account_id].owes
+            if self.accounts[account_id].owes and self.accounts[account_id].due_date is not None
         )
 
 

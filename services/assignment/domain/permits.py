@@ -8,7 +8,7 @@ from services.assignment.domain.model import Case, Customer, Phone
 from services.assignment.domain.policy import Policy
 from shared.errors import Problem
 from shared.rules.contact import Allowed, ContactLedger, ContactRequest, Decision, NotBefore, Override, decide
-from shared.rules.model import Channel, Consent, Purpose, RuleRef
+from shared.rules.model import Channel, Consent, Purpose, RuleRef, StopKind
 from shared.rules.stops import active
 from shared.rules.zones import customer_zone
 
@@ -23,9 +23,18 @@ def usable_phones(customer: Customer) -> tuple[Phone, ...]:
 
 
 def may_call(
-    customer: Customer, policy: Policy, at: datetime, *, purpose: Purpose = "collection", phone_id: str | None = None
+    customer: Customer,
+    policy: Policy,
+    at: datetime,
+    *,
+    purpose: Purpose = "collection",
+    phone_id: str | None = None,
+    stops: frozenset[StopKind] | None = None,
 ) -> Decision:
-    """Return whether the customer may be called at `at`: allowed, not before an instant, or refused with the rule."""
+    """Return whether the customer may be called at `at`: allowed, not before an instant, or refused with the rule.
+
+    `stops`: those that held then, for a call that was made before now; else all that are in force count.
+    """
     reach = customer.reach
     phones = usable_phones(customer)
     refused: frozenset[Channel] = frozenset({"call"} if reach and "call" in reach.refused else ())
@@ -35,7 +44,7 @@ def may_call(
         at=at,
         zone=customer_zone(reach.time_zone if reach else None, None, policy.zone),
         method=phone_id or (phones[0].phone_id if phones else NO_PHONE),
-        stops=active(customer.stops),
+        stops=active(customer.stops) if stops is None else stops,
         refused_channels=refused,
         consents=_consents(customer),
         override=_override(customer.open_case, policy.day_of(at)),

@@ -11,7 +11,7 @@ from msgspec import structs
 from services.assignment.domain.contacts import Contact, PromiseTold, log, put_aside, waive
 from services.assignment.domain.permits import may_call, usable_phones
 from shared.errors import Problem
-from shared.events.cases import CaseRecalled, ContactLogged, PromiseMade
+from shared.events.cases import CaseHandedOver, CaseRecalled, ContactLogged, PromiseMade
 from shared.rules.contact import Allowed, NotBefore, Refused
 from shared.rules.stops import active
 from tests.unit.assignment.given import (
@@ -296,3 +296,20 @@ def test_a_case_put_aside_is_offered_again_later() -> None:
 def test_a_closed_case_cannot_be_logged() -> None:
     story = by_phone().told(FRIDAY, overdue(amount=0, as_of=FRIDAY))
     assert refused(story, contact(), FRIDAY).code == "case_closed"
+
+
+def test_a_call_that_was_over_when_a_stop_came_is_kept_and_one_after_it_is_refused() -> None:
+    story = by_phone().told(FRIDAY, stop("dispute", FRIDAY))
+    now = FRIDAY + timedelta(minutes=10)
+    logged(story, contact(contacted_at=FRIDAY - timedelta(minutes=5)), now=now)
+    assert len(story.of(ContactLogged)) == 1
+    assert refused(story, contact(contacted_at=FRIDAY + timedelta(minutes=1)), now=now).code == "refused_by_rule"
+
+
+def test_a_promise_from_a_call_before_the_hand_over_recalls_the_visit() -> None:
+    story = handed_over()
+    since = story.of(CaseHandedOver)[0].handed_over_at
+    told = contact(outcome="PTP", promise=TOLD, contacted_at=since - timedelta(minutes=30))
+    logged(story, told, now=since)
+    assert story.case.hand_over is None
+    assert [fact.reason.code for fact in story.of(CaseRecalled)] == ["promise_made"]

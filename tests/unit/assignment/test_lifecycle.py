@@ -132,3 +132,13 @@ def test_a_payment_in_another_currency_than_the_account_s_is_refused() -> None:
     story = Story().told(WEDNESDAY, overdue(currency="USD"))
     with pytest.raises(CurrencyMismatch):
         story.told(at("02-25 11:00"), paid(100, valued=at("02-25 10:00")))
+
+
+def test_an_account_of_which_no_due_date_is_known_keeps_no_case_open() -> None:
+    """Only a cure of it has come, and a payment that was taken back since: a reminder could name nothing of it."""
+    later = at("02-26 09:00")
+    story = Story().told(WEDNESDAY, overdue("A1"), paid(500, "P2", valued=WEDNESDAY, account_id="A2"))
+    story.told(later, cured(later, "A2"), reversed_(500, "P2", when=at("02-26 10:00"), account_id="A2"))
+    story.told(at("02-26 11:00"), paid(100_000, valued=at("02-26 11:00")))
+    assert story.case.close_reason == "paid"
+    assert story.customer.owing() == ()

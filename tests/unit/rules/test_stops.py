@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.rules.model import StopKind
-from shared.rules.stops import Stops, active, stop_of_outcome, with_lift, with_stop
+from shared.rules.stops import Stops, active, active_at, stop_of_outcome, with_lift, with_stop
 
 MORNING = datetime(2026, 2, 25, 1, 0, tzinfo=UTC)
 Step = tuple[bool, StopKind, int]
@@ -44,6 +44,13 @@ def test_a_stop_holds_until_lifted_and_again_when_set_anew() -> None:
 
 def test_a_stop_set_and_lifted_at_one_instant_holds() -> None:
     assert active(with_lift(with_stop(Stops(), "hardship", MORNING), "hardship", MORNING)) == {"hardship"}
+
+
+def test_what_held_at_an_instant_is_known_by_the_latest_setting_and_lifting() -> None:
+    lifted = MORNING + timedelta(hours=2)
+    stops = with_lift(with_stop(Stops(), "dispute", MORNING), "dispute", lifted)
+    held = [bool(active_at(stops, MORNING + timedelta(minutes=minute))) for minute in (-1, 0, 119, 120)]
+    assert held == [False, True, True, False]
 
 
 def test_lifting_what_was_never_set_stops_nothing() -> None:
