@@ -51,6 +51,10 @@ test-unit: venv ## only the tests that need nothing running: rules, architecture
 chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out of order, stuck? (MINUTES=10 SEED=)
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(SEED:%=--seed %)
 
+.PHONY: bench
+bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)
+	@$(PY) -m benchmarks $(ROUNDS:%=--rounds %) $(PEERS:%=--peers) $(MILLION:%=--million)
+
 .PHONY: check
 check: venv ## lint, format, strict types, import contracts, architecture
 	@$(PY) -m ruff check .

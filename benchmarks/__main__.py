@@ -16,13 +16,12 @@ from pathlib import Path
 
 from benchmarks import peering
 from benchmarks.goals import judge
-from benchmarks.run import Plan, Result, run
+from benchmarks.run import PARTS, Plan, Result, run
 from benchmarks.samples import rows_of
 from benchmarks.table import report
 from deploy.local.stack import ROOT
 
 _STARTED = time.monotonic()
-_PARTS = ("floors", "hops", "intake", "chain", "latency", "two")
 
 
 def main() -> int:
@@ -36,8 +35,7 @@ def main() -> int:
         chain_events=options.chain_events,
         peer_python=peering.install(folder) if options.peers else None,
         million=options.million,
-        sampled=options.sampled,
-        parts=frozenset(options.only or _PARTS),
+        parts=frozenset(options.only or PARTS),
     )
     before = os.getloadavg()
     result = asyncio.run(run(plan, folder, _say))
@@ -64,8 +62,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--chain-events", type=int, default=6_000, help="events of a run of the chain")
     parser.add_argument("--peers", action="store_true", help="also the same chain in FastStream, in a venv of its own")
     parser.add_argument("--million", action="store_true", help="at the end a million events, then memory (20 minutes)")
-    parser.add_argument("--sampled", action="store_true", help="the chain with every request's trace recorded")
-    parser.add_argument("--only", nargs="+", choices=_PARTS, help="only these parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="only these parts")
     return parser.parse_args()
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from benchmarks.meter import Servers, resident
 from benchmarks.samples import Latency, Sample
 from benchmarks.sending import post_all, post_paced
 from deploy.local.parts import SERVICES
-from deploy.local.process import Process
 from deploy.local.stack import Stack
 from services.assignment.settings import PACKAGED_STRATEGY
 from shared.bus.headers import text_of
@@ -30,27 +29,14 @@ from shared.events.registry import BY_MODEL, CASES
 SECOND = tuple(f"{service}-1" for service in SERVICES)
 UNSAMPLED = {"OTEL_TRACES_SAMPLER": "always_off"}
 SAMPLED = {"OTEL_TRACES_SAMPLER": "parentbased_always_on"}
+"""Settings of services: no request's trace is recorded, or each one's and so each fact's."""
+
 REMINDERS = 2
 """Reminders that the first step of the plan asks for, one a channel."""
 
 _TICK_SECONDS = 0.1
 _SLICE = 10_000
 _ROUTED = BY_MODEL[CaseRouted].name
-
-
-class BenchStack(Stack):
-    """A stack of each service twice, whose services get some settings more; set them before a service starts."""
-
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        super().__init__(folder, services=(*SERVICES, *SECOND), say=lambda line: None)
-        self._more = settings
-
-    def _processes(self) -> list[Process]:
-        names = {replica.name for replica in self.replicas}
-        return [
-            replace(spec, env={**spec.env, **self._more}) if spec.name in names else spec
-            for spec in super()._processes()
-        ]
 
 
 def without_gathering(folder: Path) -> Path:
@@ -70,11 +56,15 @@ def without_gathering(folder: Path) -> Path:
 
 @dataclass
 class Chain:
-    """The running services; `made` counts the events of all rounds, each of another customer."""
+    """The running services; `made` counts the events of all rounds, each of another customer.
 
-    stack: BenchStack
+    `settings`: more settings by service, which each start of a process reads anew.
+    """
+
+    stack: Stack
     servers: Servers
     at: datetime
+    settings: Mapping[str, MutableMapping[str, str]]
     made: int = 0
 
     async def start(self, names: Iterable[str]) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,12 +10,15 @@ from pathlib import Path
 
 from benchmarks import floors, goals, peering
 from benchmarks.alone import Alone
-from benchmarks.chain import SAMPLED, SECOND, UNSAMPLED, BenchStack, Chain, without_gathering
+from benchmarks.chain import SAMPLED, SECOND, UNSAMPLED, Chain, without_gathering
 from benchmarks.feed import Topics
 from benchmarks.meter import Servers
 from benchmarks.samples import Latency, Sample, rows_of
 from deploy.local.parts import SERVICES
-from deploy.local.stack import wipe
+from deploy.local.stack import Stack, wipe
+
+
+PARTS = ("floors", "hops", "intake", "chain", "latency", "sampled", "two")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,7 @@ class Plan:
     latency_seconds: float = 8.0
     peer_python: Path | None = None
     million: bool = False
-    sampled: bool = False
-    parts: frozenset[str] = frozenset({"floors", "hops", "intake", "chain", "latency", "two"})
+    parts: frozenset[str] = frozenset(PARTS)
 
 
 @dataclass
@@ -46,9 +47,9 @@ class Result:
 async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
     """Measure all of `plan` on a stack of its own under `folder`."""
     result = Result()
-    async with _bench(folder, SAMPLED if plan.sampled else UNSAMPLED) as (chain, alone):
+    async with _bench(folder) as (chain, alone):
         say("warming up")
-        if plan.parts & {"chain", "latency", "two"}:
+        if plan.parts & {"chain", "latency", "sampled", "two"}:
             await chain.stop(SECOND)
             await chain.measure("warm-up", 2_000)
         await chain.stop(_running(chain))
@@ -57,13 +58,11 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
             await _round(plan, chain, alone, result, say)
         if "latency" in plan.parts:
             await _latencies(plan, chain, result, say)
+        if "sampled" in plan.parts:
+            await _chains(plan, chain, result, goals.CHAIN_SAMPLED, SERVICES, SAMPLED)
         if "two" in plan.parts:
             # Last, since the partitions of replicas that leave wait half a minute for them.
-            await chain.start((*SERVICES, *SECOND))
-            await chain.measure("warm-up", 2_000)
-            for _ in range(plan.rounds):
-                result.samples.append(await chain.measure(goals.CHAIN_TWO, plan.chain_events))
-            await chain.stop(_running(chain))
+            await _chains(plan, chain, result, goals.CHAIN_TWO, (*SERVICES, *SECOND), UNSAMPLED)
         if plan.million:
             say("a million events through the chain")
             await chain.start(SERVICES)
@@ -73,16 +72,18 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
 
 
 @asynccontextmanager
-async def _bench(folder: Path, settings: dict[str, str]) -> AsyncIterator[tuple[Chain, Alone]]:
+async def _bench(folder: Path) -> AsyncIterator[tuple[Chain, Alone]]:
     state = folder / "stack"
     wipe(state)
-    strategy = {"ARREARS_STRATEGY_FILE": str(without_gathering(folder))}
-    async with BenchStack(state, settings | strategy) as stack, Topics(stack.bootstrap) as topics:
+    more: dict[str, MutableMapping[str, str]] = {service: dict(UNSAMPLED) for service in SERVICES}
+    more["assignment"]["ARREARS_STRATEGY_FILE"] = str(without_gathering(folder))
+    stack = Stack(state, services=(*SERVICES, *SECOND), more=more, say=lambda line: None)
+    async with stack, Topics(stack.bootstrap) as topics:
         pids = {status.name: status.pid for status in stack.status()}
         servers = Servers(postgres=pids["postgres"] or 0, broker=pids["kafka"] or 0)
         at = datetime.now(UTC).replace(microsecond=0)
         alone = await Alone.on(stack, topics, servers, folder / "logs", at)
-        yield Chain(stack, servers, at), alone
+        yield Chain(stack, servers, at, more), alone
 
 
 async def _round(plan: Plan, chain: Chain, alone: Alone, result: Result, say: Callable[[str], None]) -> None:
@@ -98,12 +99,24 @@ async def _round(plan: Plan, chain: Chain, alone: Alone, result: Result, say: Ca
     if "chain" in plan.parts:
         await chain.start(SERVICES)
         result.idle = await chain.idle(2.0)
-        name = goals.CHAIN_SAMPLED if plan.sampled else goals.CHAIN
-        result.samples.append(await chain.measure(name, plan.chain_events))
+        result.samples.append(await chain.measure(goals.CHAIN, plan.chain_events))
         result.memory = chain.memory()
         await chain.stop(_running(chain))
     for row in rows_of(result.samples):
         say(f"  {row.name:<36} {row.total:8.1f} us {row.rate:10,.0f}/s")
+
+
+async def _chains(
+    plan: Plan, chain: Chain, result: Result, name: str, services: Sequence[str], settings: Mapping[str, str]
+) -> None:
+    """All rounds of another form of the chain, after those that are compared with the floors."""
+    for each in chain.settings.values():
+        each.update(settings)
+    await chain.start(services)
+    await chain.measure("warm-up", 1_000)
+    for _ in range(plan.rounds):
+        result.samples.append(await chain.measure(name, plan.chain_events))
+    await chain.stop(_running(chain))
 
 
 async def _floors(alone: Alone, events: int) -> list[Sample]:
@@ -114,7 +127,7 @@ async def _floors(alone: Alone, events: int) -> list[Sample]:
 
 async def _latencies(plan: Plan, chain: Chain, result: Result, say: Callable[[str], None]) -> None:
     rows = {row.name: row for row in rows_of(result.samples)}
-    top = rows.get(goals.CHAIN) or rows.get(goals.CHAIN_SAMPLED)
+    top = rows.get(goals.CHAIN)
     if top is None:
         return
     await chain.start(SERVICES)
@@ -126,6 +139,4 @@ async def _latencies(plan: Plan, chain: Chain, result: Result, say: Callable[[st
 
 def _running(chain: Chain) -> list[str]:
     names = {replica.name for replica in chain.stack.replicas}
-    with contextlib.suppress(KeyError):
-        return [status.name for status in chain.stack.status() if status.name in names and status.pid is not None]
-    return []
+    return [status.name for status in chain.stack.status() if status.name in names and status.pid is not None]

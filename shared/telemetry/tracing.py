@@ -1,6 +1,7 @@
 """Set-up of tracing for one process: where its spans go, and what is kept out of them.
 
-The standard `OTEL_*` environment decides sampling (all by default) and the collector; without
+A caller's own decision is kept; else in development every trace is recorded, in production one in a hundred, unless the
+standard `OTEL_TRACES_SAMPLER` says otherwise. The standard `OTEL_*` environment names the collector; without
 `OTEL_EXPORTER_OTLP_ENDPOINT` spans go to files in `settings.telemetry_dir`, and without that nowhere.
 """
 
@@ -17,8 +18,12 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
 from shared.telemetry.span_files import SpanFile
+
+PRODUCTION_RATIO = 0.01
+"""The share of traces that production records unless told otherwise; each fact of such a trace costs its own spans."""
 
 EXPORT_TIMEOUT_SECONDS = 2
 """How long one export may take, and so how long a collector that is away can delay the stop of a service."""
@@ -30,6 +35,11 @@ class TelemetrySettings(Protocol):
     @property
     def instance(self) -> str:
         """Stable name of this replica."""
+        ...
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a developer's or a demo's machine."""
         ...
 
     @property
@@ -65,7 +75,7 @@ def setup(service: str, settings: TelemetrySettings) -> Telemetry:
     same process (tests) gets its own provider for its requests and shares the first one's spans of facts.
     """
     resource = Resource.create({"service.name": service, "service.instance.id": settings.instance})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(sampler=_sampler(settings), resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(NoQueries())
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         exporter = OTLPSpanExporter(timeout=EXPORT_TIMEOUT_SECONDS)
@@ -75,3 +85,10 @@ def setup(service: str, settings: TelemetrySettings) -> Telemetry:
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         trace.set_tracer_provider(provider)
     return Telemetry(provider)
+
+
+def _sampler(settings: TelemetrySettings) -> Sampler | None:
+    """Return who decides which new traces are recorded; None leaves it to the environment, whose default is all."""
+    if settings.development or os.environ.get("OTEL_TRACES_SAMPLER"):
+        return None
+    return ParentBased(TraceIdRatioBased(PRODUCTION_RATIO))

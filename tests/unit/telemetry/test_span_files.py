@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[3]
 class Surroundings:
     telemetry_dir: Path | None
     instance: str = "0"
+    development: bool = True
 
 
 def test_spans_end_in_one_file_a_process_with_their_tree(tmp_path: Path) -> None:
@@ -76,7 +77,7 @@ import os, signal, sys
 from pathlib import Path
 from types import SimpleNamespace
 from shared.telemetry.tracing import setup
-telemetry = setup("notify", SimpleNamespace(instance="0", telemetry_dir=Path(sys.argv[1])))
+telemetry = setup("notify", SimpleNamespace(instance="0", development=True, telemetry_dir=Path(sys.argv[1])))
 tracer = telemetry.provider.get_tracer("test")
 for number in range(100):
     tracer.start_span(f"span-{number}").end()
