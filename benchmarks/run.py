@@ -17,7 +17,6 @@ from benchmarks.samples import Latency, Sample, rows_of
 from deploy.local.parts import SERVICES
 from deploy.local.stack import Stack, wipe
 
-
 PARTS = ("floors", "hops", "intake", "chain", "latency", "sampled", "two")
 
 
