@@ -7,13 +7,17 @@ import os
 import secrets
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from deploy.local.errors import AlreadyRunningError, MissingPartError
 from deploy.local.ledger import replace_json
 from deploy.local.ready import HOST
+
+_LOCK_SECONDS = 1.0
 
 _PORTS = range(20_000, 30_000)
 """Below the range from which the kernel takes ports for outgoing connections (32768 upwards)."""
@@ -109,22 +113,29 @@ class StateDir:
         Raises:
             AlreadyRunningError: another one holds it.
         """
-        with (self.path / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise AlreadyRunningError(f"a local stack already runs in {self.path}") from error
+        with self._locked(patience=_LOCK_SECONDS):
             yield
 
     def is_held(self) -> bool:
         """Whether a supervisor runs in this folder."""
         try:
-            with self.held():
+            with self._locked(patience=0):
                 return False
         except AlreadyRunningError:
             return True
         except FileNotFoundError:
             return False
+
+    @contextlib.contextmanager
+    def _locked(self, patience: float) -> Iterator[None]:
+        """Lock the folder; a process that is just being started holds a copy of the lock for an instant."""
+        deadline = time.monotonic() + patience
+        with (self.path / "lock").open("a") as lock:
+            while not _try_lock(lock):
+                if time.monotonic() >= deadline:
+                    raise AlreadyRunningError(f"a local stack already runs in {self.path}")
+                time.sleep(0.02)
+            yield
 
     def ports(self, names: tuple[str, ...]) -> dict[str, int]:
         """A port for each name: that of the earlier starts while it is free, else a new one, then recorded."""
@@ -191,3 +202,11 @@ def _read_secrets(file: Path) -> dict[str, str]:
         return {str(name): str(value) for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
     except FileNotFoundError:
         return {}
+
+
+def _try_lock(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
