@@ -21,7 +21,6 @@ from services.assignment.store import customers, lists, staff, worklists
 from services.assignment.store.customers import Held
 from services.assignment.store.lists import FieldList, Line
 from services.assignment.store.worklists import Scope
-from shared.bus.dead_letters import open_keys
 from shared.bus.unit_of_work import UnitOfWork
 from shared.errors import Problem
 from shared.events.cases import FieldListFiled, ListedHandOver
@@ -153,7 +152,7 @@ def in_scope(held: Held, scope: Scope) -> bool:
 
 
 async def _refuse_blocked(uow: UnitOfWork, work: Work) -> None:
-    if await open_keys(uow.connection, [work.turn.customer.customer_id]):
+    if await uow.blocked_keys([work.turn.customer.customer_id]):
         raise blocked()
 
 
@@ -194,7 +193,7 @@ async def file_list(uow: UnitOfWork, desk: Desk, phone_agent_id: str, rows: Mapp
     """Hand over what may be handed over, each row on its own, and file the list with the collector's supervisor."""
     held = await customers.load_cases(uow.connection, (row.case_id for row in rows.values()))
     known = await staff.colleagues(uow.connection, [phone_agent_id, *(row.field_agent_id for row in rows.values())])
-    keys = await open_keys(uow.connection, [each.customer.customer_id for each in held.values()])
+    keys = await uow.blocked_keys([each.customer.customer_id for each in held.values()])
     works = {case_id: Work.on(each, uow, desk.policy) for case_id, each in held.items()}
     agent = known.get(phone_agent_id)
     filing = Filing(str(uuid7()), phone_agent_id, agent.team if agent else "")

@@ -24,7 +24,6 @@ from services.fieldvisit.domain.visiting import Report
 from services.fieldvisit.domain.withdrawing import settle
 from services.fieldvisit.recording import Telling, record
 from services.fieldvisit.store import Change, Held
-from shared.bus.dead_letters import open_keys
 from shared.bus.unit_of_work import UnitOfWork
 from shared.errors import Problem
 from shared.events.kinds import Fact
@@ -53,7 +52,7 @@ class Words(Struct, frozen=True):
 async def start(uow: UnitOfWork, desk: Desk, acting: Acting) -> Decided:
     """Begin a planned visit. Raises `Problem` when it may not be made now."""
     held, visit = await _own_visit(uow, acting)
-    if await open_keys(uow.connection, [visit.customer_id]):
+    if await uow.blocked_keys([visit.customer_id]):
         raise customer_blocked()
     roster = await store.roster(uow.connection, visit.people)
     _refuse(visiting.why_not_start(held.customer, visit, roster, uow.now, desk.policy))
@@ -133,7 +132,7 @@ async def file_plan(uow: UnitOfWork, desk: Desk, planner: str, lines: Mapping[in
     people = {planner, *(member for line in lines.values() for member in line.members)}
     roster = await store.lock_roster(uow.connection, people)
     booked = await store.engagements(uow.connection, people, uow.now)
-    blocked = await open_keys(uow.connection, list(held))
+    blocked = await uow.blocked_keys(held)
     draft = _Draft(uow.now, desk, planner, roster, {key: each.customer for key, each in held.items()}, booked)
     for number, line in lines.items():
         draft.take(number, line, customer_of.get(line.visit_id), blocked)

@@ -116,7 +116,7 @@ class Senders:
         # The deadline is counted from before the question, so it is never later than the barrier's instant allows.
         asked = time.monotonic()
         barrier_at = await bus.barrier(partition, _BEHIND)
-        if barrier_at is None or await _unreadable(bus, partition):
+        if barrier_at is None:
             _log.warning("the read barrier did not open; nothing is sent", extra={"partition": partition})
             self.closed[partition] = time.monotonic() + _CLOSED_SECONDS
             return 0
@@ -156,7 +156,7 @@ class Senders:
         locked = await notices.lock_customers(connection, now, partition, BATCH)
         due = await notices.due_to_customers(connection, now, locked, BATCH)
         held = await customers.load(connection, locked)
-        blocked = await bus.blocked_keys(connection, locked)
+        blocked = await uow.blocked_keys(locked)
         sent = await notices.messages(connection, locked, now)
         for notice in due:
             assert notice.customer_id is not None
@@ -199,11 +199,6 @@ class Senders:
                 plan.end(notice, "failed", _TEMPLATE_UNKNOWN)
         # Whoever comes in the place of a reader who left untold is told instead: no report is lost with a person.
         await reports.reopen_untold(uow.connection, gone)
-
-
-async def _unreadable(bus: Bus, partition: int) -> bool:
-    async with bus.reading() as connection:
-        return await notices.has_unreadable(connection, partition, [topic.name for topic in _BEHIND])
 
 
 def _count(bus: Bus, notice: Notice, verdict: Verdict) -> None:

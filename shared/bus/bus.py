@@ -209,7 +209,7 @@ class Bus:
 
     async def blocked_keys(self, connection: asyncpg.Connection, keys: Iterable[str]) -> set[str]:
         """Return those of `keys` that nobody may act on, because a fact of theirs lies dead (D3)."""
-        return await dead_letters.open_keys(connection, list(keys))
+        return await dead_letters.blocked_keys(connection, keys, self._settings.partitions)
 
     async def not_ready(self) -> list[Reason]:
         """Return why the service is not ready; an empty list when it is."""

@@ -6,13 +6,15 @@ and nothing is lost. Its bytes may be personal data, so it is erasable and never
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import asyncpg
 import msgspec
 
 from shared.bus.headers import Headers
+from shared.bus.partitions import partition_of
+from shared.events.registry import STAFF, TOPICS
 from shared.ids import uuid7
 
 
@@ -50,7 +52,19 @@ WHERE n.sequence IS NOT NULL OR NOT EXISTS (
 # A record without numbers may be read again at any time (the number is the truth, the offset only a hint), and nothing
 # else tells that it was buried before. Its body may have been erased since.
 
-_OPEN_KEYS = "SELECT DISTINCT key FROM dead_letter WHERE state = 'open' AND key = ANY ($1::text[])"
+# A key that was not text is stored with the replacement character in it. A record with neither a number nor our source
+# is a stranger's; should it be a fact of ours that was stripped, the gap shows it.
+_BLOCKED = """
+SELECT k.key FROM unnest($1::text[], $2::int[]) AS k (key, partition)
+WHERE EXISTS (SELECT FROM dead_letter d WHERE d.state = 'open' AND d.key = k.key)
+    OR EXISTS (
+        SELECT FROM dead_letter d JOIN unnest($3::text[], $4::jsonb[]) AS t (topic, ours) USING (topic)
+        WHERE d.state = 'open' AND (d.key IS NULL OR d.key LIKE '%\ufffd%') AND d.partition = k.partition
+            AND (d.sequence IS NOT NULL OR d.headers @> t.ours))
+"""
+_ABOUT_CUSTOMERS = [topic for topic in TOPICS if topic is not STAFF]
+_TOPICS = [topic.name for topic in _ABOUT_CUSTOMERS]
+_SOURCES = [msgspec.json.encode([("ce_source", topic.source)]).decode() for topic in _ABOUT_CUSTOMERS]
 
 
 _NUL = "\u0100"
@@ -99,6 +113,11 @@ async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], no
     )
 
 
-async def open_keys(connection: asyncpg.Connection, keys: Collection[str]) -> set[str]:
-    """Return those of `keys` that have an open dead letter: nobody acts on them until a person has looked (D3)."""
-    return {row["key"] for row in await connection.fetch(_OPEN_KEYS, list(keys))}
+async def blocked_keys(connection: asyncpg.Connection, keys: Iterable[str], partitions: int) -> set[str]:
+    """Return those of `keys` on which nobody acts until a person has looked at a dead letter (D3).
+
+    A fact of which nobody knows whom it is about may be a stop of anyone there: it blocks its whole partition number.
+    """
+    asked = list(keys)
+    numbers = [partition_of(key, partitions) for key in asked]
+    return {row["key"] for row in await connection.fetch(_BLOCKED, asked, numbers, _TOPICS, _SOURCES)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -19,6 +19,7 @@ import asyncpg
 import msgspec
 
 from shared.bus import failpoints
+from shared.bus.dead_letters import blocked_keys
 from shared.bus.headers import Packed
 from shared.bus.partitions import partition_of
 from shared.bus.streams import Segment, StreamKey, append
@@ -111,6 +112,10 @@ class UnitOfWork:
     def _derived(self, cause: Envelope) -> UUID:
         ordinal = self._ordinals[cause.id] = self._ordinals.get(cause.id, 0) + 1
         return derived_id(self._service, cause.topic, cause.partition, cause.epoch, cause.sequence, ordinal)
+
+    async def blocked_keys(self, keys: Iterable[str]) -> set[str]:
+        """Return those of `keys` that nobody may act on, because a fact of theirs lies dead (D3)."""
+        return await blocked_keys(self.connection, keys, self._partitions)
 
     async def append(self) -> Sequence[Segment]:
         """Append what was emitted; called once, by whoever commits."""

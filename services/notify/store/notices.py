@@ -37,12 +37,6 @@ _DUE_PARTITIONS = f"""
 SELECT n.partition FROM notice n WHERE {_READY} AND n.customer_id IS NOT NULL
 GROUP BY n.partition ORDER BY min(n.due) LIMIT $2
 """  # noqa: S608 - our own words
-_UNREADABLE = """
-SELECT EXISTS (
-    SELECT FROM dead_letter
-    WHERE state = 'open' AND key IS NULL AND sequence IS NOT NULL AND partition = $1 AND topic = ANY ($2)
-)
-"""
 _LOCK_CUSTOMERS = f"""
 SELECT customer_id FROM customer WHERE customer_id IN (
     SELECT customer_id FROM notice n WHERE {_READY} AND n.partition = $2 AND n.customer_id IS NOT NULL
@@ -160,12 +154,6 @@ async def add(connection: asyncpg.Connection, drafts: Sequence[Draft]) -> None:
 async def due_partitions(connection: asyncpg.Connection, now: datetime, limit: int) -> list[int]:
     """Return partition numbers that have due notices to customers, the longest due first."""
     return [row["partition"] for row in await connection.fetch(_DUE_PARTITIONS, now, limit)]
-
-
-async def has_unreadable(connection: asyncpg.Connection, partition: int, topics: Collection[str]) -> bool:
-    """Tell whether a fact lies dead of which nobody knows whom it is about: it may be a stop of anyone there (D3)."""
-    found: bool = await connection.fetchval(_UNREADABLE, partition, sorted(topics))
-    return found
 
 
 async def lock_customers(connection: asyncpg.Connection, now: datetime, partition: int, limit: int) -> list[str]:

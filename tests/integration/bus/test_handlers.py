@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -16,13 +16,14 @@ from shared.clock import FrozenClock
 from shared.db.guard import StaleState
 from shared.events.card import PaymentPosted
 from shared.events.registry import CARD, RISK
-from tests.integration.bus.log import facts_in, log_of, sound, write
+from tests.integration.bus.log import Record, facts_in, log_of, sound, write
 from tests.integration.bus.toys import (
     NOON,
     Toys,
     at_rest,
     count_payments,
     dead_letters,
+    execute,
     fetch,
     payments,
     running,
@@ -113,6 +114,39 @@ async def test_a_handler_may_bury_a_fact_itself_and_the_rest_of_its_batch_stands
     [letter] = await dead_letters(toys.read_url)
     assert (letter["code"], letter["detail"], letter["attempts"]) == ("unwanted", "says the toy\ufffd", 1)
     assert await payments(toys.read_url) == {"c-0": ["p-1", "p-3"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "kept", "blocks"),
+    [
+        (None, lambda name: name != "ce_id", True),  # a fact of ours in a place of its own, and no envelope to read
+        (b"\xff", lambda name: name != "ce_id", True),
+        (None, lambda name: name != "ce_sequence", True),  # ours by its source, but without a place
+        (None, lambda name: name not in {"ce_source", "ce_sequence"}, False),  # a stranger's
+        (b"c-9", lambda name: name != "ce_id", False),  # somebody else's, and it is known whose
+    ],
+)
+async def test_a_dead_fact_of_nobody_knows_whom_blocks_everybody_of_its_partition(
+    toys: Toys, key: bytes | None, kept: Callable[[str], bool], blocks: bool
+) -> None:
+    """Seen to fail with only the letter's own key asked for: a stop that could not be read stopped nobody."""
+    bus = toys.reader()
+    lost = sound("c-0", 1)
+    headers = [header for header in lost.headers if kept(header[0])]
+    here, there = sorted((f"c-{number}" for number in range(4)), key=bus.partition_of)[::3]
+    assert (bus.partition_of(here), bus.partition_of(there)) == (0, 1)
+    await write(toys.stage, CARD, 0, [Record(lost.value, headers, key)])
+    async with running(bus):
+        await at_rest(bus)
+        async with bus.reading() as connection:
+            assert await bus.blocked_keys(connection, [here, there]) == ({here} if blocks else set())
+        assert await bus.transact(partial(_blocked, keys=[here, there])) == ({here} if blocks else set())
+        await execute(toys.read_url, "UPDATE dead_letter SET state = 'discarded'")
+        assert await bus.transact(partial(_blocked, keys=[here, there])) == set()
+
+
+async def _blocked(uow: UnitOfWork, keys: Sequence[str]) -> set[str]:
+    return await uow.blocked_keys(keys)
 
 
 def waits_until(instant: timedelta) -> Later:

@@ -209,7 +209,7 @@ async def test_behind_a_stream_that_stands_still_nothing_leaves(
 ) -> None:
     """Does not cover a broker that is away: then the log's ends are unknown, with the same effect."""
     monkeypatch.setattr(barrier, "_WAIT_SECONDS", 0.2)
-    monkeypatch.setattr(sending, "_CLOSED_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "_BLOCKED_SECONDS", 0.2)
     await person.owes()
     partition = person.house.bus.partition_of(person.id)
     async with person.house.bus.reading() as connection:
@@ -227,7 +227,7 @@ async def test_behind_a_stream_that_stands_still_nothing_leaves(
 async def test_a_dead_fact_of_nobody_knows_whom_holds_back_its_whole_partition(
     person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "_CLOSED_SECONDS", 0.2)
+    monkeypatch.setattr(sending, "_BLOCKED_SECONDS", 0.2)
     await person.owes()
     partition = person.house.bus.partition_of(person.id)
     async with person.house.bus.reading() as connection:
