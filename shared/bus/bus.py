@@ -19,6 +19,7 @@ from shared.bus.barrier import LogEnds, pass_barrier
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.handling import BatchHandler
+from shared.bus.history import begin_if_other
 from shared.bus.outbox import backlog
 from shared.bus.partitions import partition_of
 from shared.bus.producing import Producing
@@ -136,7 +137,9 @@ class Bus:
     async def _start(self) -> None:
         """Open the pool as soon as the database is there, and begin everything else on it."""
         if self._pool is None:
-            self._pool = await open_pool(self._settings.database_url.get_secret_value(), size=self._settings.pool_size)
+            self._pool = await open_pool(
+                self._settings.database_url.get_secret_value(), size=self._settings.pool_size, greet=begin_if_other
+            )
             holder = f"{self.service}-{self._settings.instance}"
             publisher = Publisher(
                 self._pool, self._producing, holder, self._settings.partitions, self._settings.namespace

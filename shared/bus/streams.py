@@ -1,4 +1,4 @@
-"""Appending facts to the service's streams (E1, L1, L2, H2).
+"""Appending facts to the service's streams (E1, E3, L1, L2, H2).
 
 A stream is one partition of a topic. An append locks the stream's row and holds it to the commit, so number order is
 commit order and no number is skipped. It is the last statement of its transaction.
@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from shared.bus.headers import Packed
+from shared.errors import Retriable
 
 StreamKey = tuple[str, int]
 """A stream: (topic's short name, partition)."""
@@ -26,16 +27,20 @@ WITH wanted AS (
     SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::bytea[]) AS w (topic, partition, count, body)
 ), heads AS (
     INSERT INTO outbox_stream AS s (topic, partition, epoch, head, base_epoch, base, timeline)
-    SELECT topic, partition, extract(epoch FROM clock_timestamp())::bigint, count, 0, 0, ''
+    SELECT topic, partition, extract(epoch FROM clock_timestamp())::bigint, count, 0, 0,
+        left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)
     FROM wanted ORDER BY topic, partition
-    ON CONFLICT (topic, partition) DO UPDATE SET head = s.head + excluded.head
-    RETURNING topic, partition, epoch, head, base_epoch, base
+    ON CONFLICT (topic, partition) DO UPDATE SET head = s.head + excluded.head,
+        timeline = CASE WHEN s.timeline = '' THEN excluded.timeline ELSE s.timeline END
+    RETURNING topic, partition, epoch, head, base_epoch, base, timeline
 ), stored AS (
     INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
     SELECT topic, partition, h.epoch, h.head - w.count + 1, w.count, w.body, clock_timestamp()
     FROM heads h JOIN wanted w USING (topic, partition)
 )
-SELECT topic, partition, epoch, head, base_epoch, base FROM heads
+SELECT topic, partition, epoch, head, base_epoch, base,
+    timeline <> left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS other
+FROM heads
 """
 
 _RAISE = """
@@ -46,6 +51,13 @@ SET base_epoch = CASE WHEN s.head > s.base THEN s.epoch ELSE s.base_epoch END,
     epoch = greatest(s.epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
 FROM locked WHERE (s.topic, s.partition) = (locked.topic, locked.partition)
 """
+
+
+_LOCK = "SELECT FROM outbox_stream ORDER BY topic, partition FOR UPDATE"
+
+
+class OtherHistory(Retriable):
+    """The database is on another timeline than the stream: it was restored, or a standby took over (E3)."""
 
 
 class Segment(NamedTuple):
@@ -68,7 +80,11 @@ class Segment(NamedTuple):
 
 
 async def append(connection: asyncpg.Connection, facts: dict[StreamKey, list[Packed]]) -> list[Segment]:
-    """Number `facts` and store one segment a stream; nothing may be locked after this in the transaction."""
+    """Number `facts` and store one segment a stream; nothing may be locked after this in the transaction.
+
+    Raises:
+        OtherHistory: the numbers so far belong to another history, so a new epoch has to begin first.
+    """
     if not facts:
         return []
     keys = list(facts)
@@ -79,6 +95,8 @@ async def append(connection: asyncpg.Connection, facts: dict[StreamKey, list[Pac
         [len(facts[key]) for key in keys],
         [_encode(facts[key]) for key in keys],
     )
+    if any(row["other"] for row in rows):
+        raise OtherHistory("the database is on another timeline than its streams")
     return [
         Segment(
             topic=row["topic"],
@@ -90,6 +108,11 @@ async def append(connection: asyncpg.Connection, facts: dict[StreamKey, list[Pac
         )
         for row in rows
     ]
+
+
+async def lock_streams(connection: asyncpg.Connection) -> None:
+    """Lock all streams in their order."""
+    await connection.execute(_LOCK)
 
 
 async def raise_epochs(connection: asyncpg.Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from alembic.operations import Operations
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -83,9 +84,24 @@ def bus_tables_v1(op: Operations) -> None:
         op.execute(text(statement))
 
 
+_DDL_V2 = ("CREATE TABLE bus_history (one boolean NOT NULL PRIMARY KEY CHECK (one), system_identifier text NOT NULL)",)
+
+
+def bus_tables_v2(op: Operations) -> None:
+    """Create where the bus remembers whose data these are (E3)."""
+    for statement in _DDL_V2:
+        op.execute(text(statement))
+
+
 def add_bus_tables(metadata: MetaData) -> None:
-    """Describe the bus's tables on a service's metadata, as `bus_tables_v1` creates them."""
+    """Describe the bus's tables on a service's metadata, as the steps above create them."""
     instant = DateTime(timezone=True)
+    Table(
+        "bus_history",
+        metadata,
+        Column("one", Boolean, primary_key=True),
+        Column("system_identifier", Text, nullable=False),
+    )
     Table(
         "outbox_stream",
         metadata,

@@ -21,8 +21,9 @@ import msgspec
 from shared.bus import failpoints
 from shared.bus.dead_letters import blocked_keys
 from shared.bus.headers import Packed
+from shared.bus.history import begin_if_other
 from shared.bus.partitions import partition_of
-from shared.bus.streams import Segment, StreamKey, append
+from shared.bus.streams import OtherHistory, Segment, StreamKey, append
 from shared.clock import Clock
 from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
 from shared.db.pool import borrow
@@ -141,6 +142,7 @@ class Transactions:
 
         Raises:
             CommitUnknown: the answer to COMMIT was lost.
+            OtherHistory: new epochs had to begin first; the same call works now (E3).
             Exception: whatever `act` raised; the transaction is rolled back.
         """
         async with borrow(self.pool) as connection:
@@ -152,6 +154,10 @@ class Transactions:
                 segments = await uow.append()
                 if segments:
                     failpoints.reach("appended")
+            except OtherHistory:
+                await _roll_back(transaction, connection)
+                await begin_if_other(connection)
+                raise
             except BaseException:
                 await _roll_back(transaction, connection)
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -25,8 +25,10 @@ _SESSION = {
 }
 
 
-async def open_pool(url: str, *, size: int) -> asyncpg.Pool:
-    """Open the service's pool of at most `size` connections.
+async def open_pool(
+    url: str, *, size: int, greet: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
+) -> asyncpg.Pool:
+    """Open the service's pool of at most `size` connections; `greet` is done once on each before it is lent.
 
     Raises:
         OSError, asyncpg.PostgresError: the server is away or refuses; the caller waits and tries again.
@@ -38,6 +40,7 @@ async def open_pool(url: str, *, size: int) -> asyncpg.Pool:
         timeout=ACQUIRE_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings=_SESSION,
+        init=greet,
         reset=_nothing_to_reset,
     )
 

@@ -46,7 +46,9 @@ WITH wanted AS (
     INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
     SELECT topic, partition, 1, first, count, body, clock_timestamp() FROM numbered
 )
-SELECT topic, partition, 1::bigint AS epoch, first AS head, 0::bigint AS base_epoch, 0::bigint AS base FROM numbered
+SELECT topic, partition, 1::bigint AS epoch, first AS head, 0::bigint AS base_epoch, 0::bigint AS base,
+    false AS other
+FROM numbered
 """
 
 
