@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import cast
 
@@ -26,7 +26,7 @@ _SESSION = {
 
 
 async def open_pool(
-    url: str, *, size: int, greet: Callable[[asyncpg.Connection], Awaitable[None]] | None = None
+    url: str, *, size: int, greet: Callable[[asyncpg.Connection], Coroutine[None, None, None]] | None = None
 ) -> asyncpg.Pool:
     """Open the service's pool of at most `size` connections; `greet` is done once on each before it is lent.
 
