@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -45,6 +45,11 @@ ORDER BY g.epoch, g.first LIMIT 64
 
 _PENDING = """
 SELECT topic, partition, max(epoch) AS epoch, max(first + count - 1) AS last FROM outbox_segment GROUP BY 1, 2
+"""
+
+_PUBLISHED = """
+SELECT topic, partition, epoch, sequence FROM outbox_published
+WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
 """
 
 _AGE = "SELECT coalesce(sum(count), 0) AS pending, min(appended_at) AS oldest FROM outbox_segment"
@@ -100,6 +105,12 @@ async def pending_streams(connection: asyncpg.Connection) -> list[tuple[StreamKe
     """Return the streams that have segments in the table, each with its last number there."""
     rows = await connection.fetch(_PENDING)
     return [((row["topic"], row["partition"]), Cursor(row["epoch"], row["last"])) for row in rows]
+
+
+async def published_streams(connection: asyncpg.Connection, keys: Sequence[StreamKey]) -> dict[StreamKey, Cursor]:
+    """Return the place up to which each of these streams is known to be in the log; those of which nothing is, lack."""
+    rows = await connection.fetch(_PUBLISHED, [topic for topic, _ in keys], [partition for _, partition in keys])
+    return {(row["topic"], row["partition"]): Cursor(row["epoch"], row["sequence"]) for row in rows}
 
 
 async def stream_epochs(connection: asyncpg.Connection) -> dict[StreamKey, int]:

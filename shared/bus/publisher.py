@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,7 +20,15 @@ from shared.bus import failpoints
 from shared.bus.background import keep_running
 from shared.bus.headers import Numbers, to_headers
 from shared.bus.leases import Leases
-from shared.bus.outbox import Cursor, Recorder, load_stream, next_segments, pending_streams, stream_epochs
+from shared.bus.outbox import (
+    Cursor,
+    Recorder,
+    load_stream,
+    next_segments,
+    pending_streams,
+    published_streams,
+    stream_epochs,
+)
 from shared.bus.producing import ProduceTooLarge, ProduceUnknown, Producing, Record
 from shared.bus.streams import Segment, StreamKey
 from shared.db.pool import borrow
@@ -72,6 +80,8 @@ class Publisher:
         self._leases = Leases(pool, holder, partitions)
         self._recorder = Recorder(pool)
         self._acked = asyncio.Condition()
+        self._awaited: Counter[StreamKey] = Counter()
+        self._told: dict[StreamKey, Cursor] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -117,22 +127,29 @@ class Publisher:
         return datetime.now(UTC)
 
     async def _wait_for(self, segment: Segment) -> None:
+        """Wait in memory alone: however many wait, one look at the table a round tells all of them."""
         wanted = Cursor(segment.epoch, segment.last)
         key = (segment.topic, segment.partition)
-        while True:
-            stream = self._streams.get(key)
-            if stream is not None and stream.cursor is not None and stream.cursor >= wanted:
-                return
-            # Another replica may have published it, whatever this one believes about its leases.
-            async with borrow(self._pool) as connection:
-                _, cursor = await load_stream(connection, key)
-            if cursor >= wanted:
-                return
+        self._awaited[key] += 1
+        try:
             async with self._acked:
-                try:
-                    await asyncio.wait_for(self._acked.wait(), POLL_SECONDS)
-                except TimeoutError:
-                    continue
+                await self._acked.wait_for(lambda: self._known(key) >= wanted)
+        finally:
+            self._awaited[key] -= 1
+
+    def _known(self, key: StreamKey) -> Cursor:
+        """Return up to where a stream is known to be in the log, by this process or by the table."""
+        stream = self._streams.get(key)
+        told = self._told.get(key, Cursor(0, 0))
+        return told if stream is None or stream.cursor is None else max(told, stream.cursor)
+
+    async def _tell_waiting(self, connection: asyncpg.Connection) -> None:
+        """Look up what is waited for: another replica may publish it, whatever this one believes about its leases."""
+        self._awaited += Counter()  # drops what nobody waits for any more
+        if self._awaited:
+            self._told = await published_streams(connection, list(self._awaited))
+            async with self._acked:
+                self._acked.notify_all()
 
     def _stream(self, key: StreamKey) -> _Stream:
         stream = self._streams.get(key)
@@ -147,6 +164,7 @@ class Publisher:
         while True:
             async with borrow(self._pool) as connection:
                 found = await pending_streams(connection)
+                await self._tell_waiting(connection)
             for key, last in found:
                 if key[1] in self._leases.held:
                     stream = self._stream(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import cast
@@ -63,6 +64,10 @@ async def borrow(pool: asyncpg.Pool) -> AsyncIterator[asyncpg.Connection]:
     connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
     try:
         yield cast(asyncpg.Connection, connection)
+    except asyncio.CancelledError:
+        # Cut off in the middle of BEGIN or COMMIT it would be given back inside a transaction; the server rolls back.
+        connection.terminate()
+        raise
     finally:
         # A failure to give it back says nothing of what was done on it: told as one, a committed decision would be made
         # again. The pool has closed such a connection already.

@@ -39,9 +39,9 @@ _SECONDS: dict[Kind, tuple[float, float]] = {
     "kill": (0, 0),
     "freeze": (10.5, 13.0),  # a lease is 10 s
     "cut": (1.0, 5.0),
-    "black_hole": (2.0, 8.0),
+    "black_hole": (2.0, 13.0),  # a producer, a gateway and a connection of the pool give up after 10 s
     "delay": (2.0, 6.0),
-    "drop_responses": (2.0, 8.0),
+    "drop_responses": (2.0, 13.0),
     "restart": (0, 0),
     "stall": (3.0, 8.0),
     "leave": (3.0, 9.0),

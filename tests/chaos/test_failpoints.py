@@ -51,6 +51,11 @@ class Chain:
         text = (self._logs / f"{service}.log").read_text(encoding="utf-8", errors="replace")
         return {point for point in POINTS[service] if f"failpoint {point}:" in text}
 
+    def disarm(self) -> None:
+        """Whoever is started from now on lives."""
+        for settings in self.more.values():
+            settings.clear()
+
     def arm(self) -> int:
         """Arm everybody with what is left; how many cells are."""
         count = 0
@@ -80,7 +85,7 @@ async def _until_all_have_died(rig: Rig, chain: Chain) -> None:
             while chain.arm():  # noqa: ASYNC110 - what is waited for is other processes
                 await asyncio.sleep(_LOOK_SECONDS)
     except TimeoutError:
-        return  # the cells that are left say so
+        chain.disarm()  # the cells that are left say so; what died there stays up from now on
     await rig.stack.wait_ready()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from deploy.local.parts import SERVICES
+from shared.db.faults import is_retriable
 from tests.chaos.rig import Rig
 from tests.chaos.schedule import Fault
 
@@ -89,7 +90,9 @@ class Watcher:
                     heads |= {(row["topic"], row["partition"]): row["head"] for row in await database.fetch(_HEADS)}
                     for row in await database.fetch(_POSITIONS):
                         read[service, (row["topic"], row["partition"])] = row["sequence"]
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except Exception as error:
+                if not is_retriable(error):
+                    raise
                 self._forget(service)
                 return None
         return Progress(heads, read)
