@@ -151,7 +151,7 @@ async def _queued(notify: asyncpg.Connection, wanted: int) -> None:
             until, before = time.monotonic() + PATIENCE_SECONDS, count
         if time.monotonic() > until:
             raise Stuck(f"{wanted - count} of {wanted} reminders are not queued; the logs of the stack say why")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.25)
 
 
 async def _routed(consumer: AIOKafkaConsumer, wanted: set[str]) -> dict[str, float]:
