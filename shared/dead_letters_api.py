@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request
+from msgspec.structs import asdict
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.bus import letter_rows, replaying
 from shared.bus.bus import Bus
 from shared.bus.headers import text_of
-from shared.bus.letter_rows import Letter, State, Wanted
+from shared.bus.letter_rows import ActName, Letter, State, Wanted
 from shared.bus.masking import masked_body, masked_cause, masked_headers, masked_key
 from shared.bus.replaying import Act, Became
 from shared.errors import Problem
@@ -71,11 +72,22 @@ class HeaderOut(BaseModel):
     value: str | None
 
 
+class ActedOut(BaseModel):
+    """一次处理 / what one operator did with the letter."""
+
+    at: datetime
+    by: str
+    act: ActName
+    reason: str | None
+    outcome: str
+
+
 class WholeLetterOut(LetterOut):
     """一封死信及其遮盖后的内容 / one dead letter with what it holds, masked."""
 
     headers: list[HeaderOut]
     body_bytes: int | None = Field(description="已删除或本来没有时为 null / null where erased or never there")
+    acts: list[ActedOut] = Field(description="处理记录，按时间先后 / what was done with it, in order")
     body: Any = Field(description="遮盖后的 JSON；不是 JSON 时为 null / the JSON, masked; null where it is none")
 
 
@@ -145,9 +157,10 @@ def dead_letter_router(bus: Bus) -> APIRouter:
         """一封死信 / one dead letter."""
         async with bus.reading() as connection:
             found = await letter_rows.find(connection, letter_id)
+            acts = await letter_rows.acts_on(connection, letter_id)
         if found is None:
             raise _absent()
-        return WholeLetterOut(**_shown(found), **_content(found))
+        return WholeLetterOut(**_shown(found), **_content(found), acts=[ActedOut(**asdict(act)) for act in acts])
 
     @router.post("/{letter_id}/replay")
     async def replay(who: Operator, letter_id: LetterId) -> ActOut:

@@ -273,6 +273,7 @@ class Bus:
         while True:
             async with self.reading() as connection:
                 pending, oldest = await backlog(connection)
+                await dead_letters.measure(connection, self.metrics)
                 rows = await connection.fetch(_POSITIONS, [topic.name for topic in self._subscriptions])
             self.metrics.outbox_pending.set(pending)
             self.metrics.outbox_oldest_age_seconds.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)

@@ -16,6 +16,7 @@ from shared.bus.headers import Headers
 from shared.bus.partitions import partition_of
 from shared.events.registry import STAFF, TOPICS
 from shared.ids import uuid7
+from shared.telemetry.metrics import Metrics
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +66,7 @@ WHERE EXISTS (SELECT FROM dead_letter d WHERE d.state = 'open' AND d.key = k.key
 _ABOUT_CUSTOMERS = [topic for topic in TOPICS if topic is not STAFF]
 _TOPICS = [topic.name for topic in _ABOUT_CUSTOMERS]
 _SOURCES = [msgspec.json.encode([("ce_source", topic.source)]).decode() for topic in _ABOUT_CUSTOMERS]
-
+_OPEN_BY_CODE = "SELECT topic, code, count(*) AS letters FROM dead_letter WHERE state = 'open' GROUP BY topic, code"
 
 _NUL = "\u0100"
 """Stands for the byte 0 in stored headers: no column takes the character 0, and no other byte gives this one."""
@@ -121,3 +122,11 @@ async def blocked_keys(connection: asyncpg.Connection, keys: Iterable[str], part
     asked = list(keys)
     numbers = [partition_of(key, partitions) for key in asked]
     return {row["key"] for row in await connection.fetch(_BLOCKED, asked, numbers, _TOPICS, _SOURCES)}
+
+
+async def measure(connection: asyncpg.Connection, metrics: Metrics) -> None:
+    """Show how many letters are open, by topic and code; those of which none is left are not shown."""
+    rows = await connection.fetch(_OPEN_BY_CODE)
+    metrics.dead_letters_open.clear()
+    for row in rows:
+        metrics.dead_letters_open.labels(row["topic"], row["code"]).set(row["letters"])

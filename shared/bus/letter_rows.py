@@ -1,8 +1,8 @@
 """The rows of dead letters as operators act on them: found, locked, resolved, kept.
 
 `resolved_by`, `resolved_at`: who acted last and when. While a letter is open that was a replay that failed again; the
-state says whether it is resolved. Order in every transaction: the letter first, as a waiting fact is, then the state
-rows of the handler.
+state says whether it is resolved. `dead_letter_act` keeps every act, and goes with its letter. Order in every
+transaction: the letter first, as a waiting fact is, then the state rows of the handler.
 """
 
 from __future__ import annotations
@@ -18,8 +18,15 @@ import msgspec
 from shared.bus.dead_letters import headers_from_json, storable
 from shared.bus.headers import Headers
 from shared.bus.masking import OUR_HEADERS
+from shared.bus.topics import RETENTION
+from shared.events.registry import TOPICS
+from shared.ids import uuid7
 
 State = Literal["open", "replayed", "discarded"]
+ActName = Literal["replay", "discard", "discard_and_erase"]
+
+MOST_FORGOTTEN = 5_000
+"""So many letters are removed by one call: a transaction that is short enough for its limits."""
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +51,16 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None
     resolved_by: str | None
     resolved_reason: str | None
+
+
+class Acted(msgspec.Struct, frozen=True, kw_only=True):
+    """What one operator did with one letter, when, why, and what came of it."""
+
+    at: datetime
+    by: str
+    act: ActName
+    reason: str | None
+    outcome: str
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +115,21 @@ UPDATE dead_letter SET body = NULL, detail = '', headers = CASE WHEN sequence IS
 WHERE id = ANY ($1::uuid[])
 """
 # A record without numbers is known again by its headers when the log is read once more, so those stay.
+
+_ACTED = """
+INSERT INTO dead_letter_act (id, letter, at, by, act, reason, outcome)
+SELECT n.id, n.letter, $3, $4, $5, $6, $7 FROM unnest($1::uuid[], $2::uuid[]) AS n (id, letter)
+"""
+_ACTS = "SELECT at, by, act, reason, outcome FROM dead_letter_act WHERE letter = $1 ORDER BY at, id"
+_FORGET = """
+DELETE FROM dead_letter WHERE id IN (
+    SELECT id FROM dead_letter
+    WHERE state <> 'open' AND resolved_at < $1
+        AND (sequence IS NOT NULL OR (failed_at < $2 AND topic <> ALL ($3::text[])))
+    ORDER BY resolved_at LIMIT $4 FOR UPDATE SKIP LOCKED)
+RETURNING id
+"""
+_COMPACTED = [topic.name for topic in TOPICS if topic.compacted]
 
 
 async def page_of(
@@ -159,6 +191,29 @@ async def mark_discarded(
 async def erase(connection: asyncpg.Connection, ids: Sequence[UUID]) -> None:
     """Remove the bytes of letters, what their errors quote of them, and the headers that are not the bus's own."""
     await connection.execute(_ERASE, ids, list(OUR_HEADERS))
+
+
+async def note_acts(connection: asyncpg.Connection, ids: Sequence[UUID], acted: Acted) -> None:
+    """Keep that somebody did this with these letters."""
+    await connection.execute(
+        _ACTED, [uuid7() for _ in ids], ids, acted.at, acted.by, acted.act, acted.reason, acted.outcome
+    )
+
+
+async def acts_on(connection: asyncpg.Connection, letter_id: UUID) -> list[Acted]:
+    """Return what was done with a letter, in order; what was refused did nothing and is not kept."""
+    return [Acted(**dict(row)) for row in await connection.fetch(_ACTS, letter_id)]
+
+
+async def forget_resolved(connection: asyncpg.Connection, before: datetime) -> int:
+    """Remove letters that were resolved before an instant of the domain's clock, with all acts on them.
+
+    At most `MOST_FORGOTTEN` a call: as long as it returns that many, there are more. An open letter is never removed.
+    A record without numbers is known again by nothing but its letter, so that stays as long as the log may hold the
+    record: `shared.bus.topics.RETENTION`, in a compacted topic for ever.
+    """
+    removed = await connection.fetch(_FORGET, before, before - RETENTION, _COMPACTED, MOST_FORGOTTEN)
+    return len(removed)
 
 
 def _letter(row: asyncpg.Record) -> Letter:

@@ -22,7 +22,7 @@ from shared.bus import letter_rows
 from shared.bus.decoding import Decoded, Raw
 from shared.bus.deferred import Waiting, put_off
 from shared.bus.headers import numbers_of
-from shared.bus.letter_rows import Letter
+from shared.bus.letter_rows import Acted, ActName, Letter
 from shared.bus.outcomes import Dead, Later
 from shared.db.faults import is_retriable
 from shared.errors import Permanent
@@ -125,6 +125,8 @@ async def _handle_again(bus: Bus, uow: UnitOfWork, letter_id: UUID, by: str) -> 
     if fact.incoming is not None:
         await _take(bus, uow, fact, letter.attempts + 1)
     await letter_rows.mark_replayed(uow.connection, letter, by, uow.now)
+    acted = Acted(at=uow.now, by=by, act="replay", reason=None, outcome="replayed")
+    await letter_rows.note_acts(uow.connection, [letter_id], acted)
     return Act(letter_id, "replayed")
 
 
@@ -159,6 +161,8 @@ def _raw(letter: Letter) -> Raw:
 
 async def _note_failure(uow: UnitOfWork, letter_id: UUID, why: tuple[str, str, str], by: str) -> Act:
     if await letter_rows.note_failure(uow.connection, letter_id, why, by, uow.now):
+        acted = Acted(at=uow.now, by=by, act="replay", reason=None, outcome=f"failed: {why[0]}")
+        await letter_rows.note_acts(uow.connection, [letter_id], acted)
         return Act(letter_id, "failed", await letter_rows.find(uow.connection, letter_id))
     return await _why_not(uow, letter_id)
 
@@ -167,6 +171,9 @@ async def _discard(uow: UnitOfWork, ids: Sequence[UUID], by: str, reason: str, e
     done = set(await letter_rows.mark_discarded(uow.connection, ids, by, reason, uow.now))
     if erase:
         await letter_rows.erase(uow.connection, sorted(done))
+    name: ActName = "discard_and_erase" if erase else "discard"
+    acted = Acted(at=uow.now, by=by, act=name, reason=reason, outcome="discarded")
+    await letter_rows.note_acts(uow.connection, sorted(done), acted)
     return [Act(each, "discarded") if each in done else await _why_not(uow, each) for each in ids]
 
 

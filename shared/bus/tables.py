@@ -1,7 +1,8 @@
 """The bus's own tables, the same in every service's database.
 
 `outbox_*`: what the service has decided and what of it is known to be in Kafka. `inbox_position`: how far it has read
-each stream. `dead_letter` and `deferred`: facts that failed, and facts that wait.
+each stream. `dead_letter` and `deferred`: facts that failed, and facts that wait. `dead_letter_act`: what operators
+did with a letter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -90,6 +92,24 @@ _DDL_V2 = ("CREATE TABLE bus_history (one boolean NOT NULL PRIMARY KEY CHECK (on
 def bus_tables_v2(op: Operations) -> None:
     """Create where the bus remembers whose data these are (E3)."""
     for statement in _DDL_V2:
+        op.execute(text(statement))
+
+
+_DDL_V3 = (
+    """
+    CREATE TABLE dead_letter_act (
+        id uuid NOT NULL PRIMARY KEY, letter uuid NOT NULL REFERENCES dead_letter ON DELETE CASCADE,
+        at timestamptz NOT NULL, by text NOT NULL, act text NOT NULL, reason text, outcome text NOT NULL
+    )
+    """,
+    "CREATE INDEX dead_letter_act_letter ON dead_letter_act (letter)",
+    "CREATE INDEX dead_letter_resolved ON dead_letter (resolved_at) WHERE state <> 'open'",
+)
+
+
+def bus_tables_v3(op: Operations) -> None:
+    """Create where each act on a dead letter is kept, and the way to letters that were resolved long ago."""
+    for statement in _DDL_V3:
         op.execute(text(statement))
 
 
@@ -181,6 +201,19 @@ def add_bus_tables(metadata: MetaData) -> None:
         Column("resolved_reason", Text),
     )
     Index("dead_letter_open", dead.c.key, postgresql_where=dead.c.state == "open")
+    Index("dead_letter_resolved", dead.c.resolved_at, postgresql_where=dead.c.state != "open")
+    act = Table(
+        "dead_letter_act",
+        metadata,
+        Column("id", UUID, primary_key=True),
+        Column("letter", UUID, ForeignKey("dead_letter.id", ondelete="CASCADE"), nullable=False),
+        Column("at", instant, nullable=False),
+        Column("by", Text, nullable=False),
+        Column("act", Text, nullable=False),
+        Column("reason", Text),
+        Column("outcome", Text, nullable=False),
+    )
+    Index("dead_letter_act_letter", act.c.letter)
     deferred = Table(
         "deferred",
         metadata,

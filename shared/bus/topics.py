@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable
+from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -13,6 +14,9 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from shared.bus import clients
 from shared.errors import Permanent
 from shared.events.registry import TOPICS, Topic
+
+RETENTION = timedelta(days=400)
+"""So long the log of a topic is kept that is not compacted."""
 
 _DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 1_048_588
@@ -30,7 +34,7 @@ def topic_settings(topic: Topic) -> dict[str, str]:
     """
     common = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     if not topic.compacted:
-        return {**common, "cleanup.policy": "delete", "retention.ms": str(400 * _DAY_MS)}
+        return {**common, "cleanup.policy": "delete", "retention.ms": str(RETENTION.days * _DAY_MS)}
     return {
         **common,
         "cleanup.policy": "compact",

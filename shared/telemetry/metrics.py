@@ -65,6 +65,13 @@ METRICS: tuple[Spec, ...] = (
     ),
     Spec("arrears_gaps_total", "counter", "gaps", "Numbers missing in a stream: a loss. Must stay 0.", ("topic",)),
     Spec("arrears_dead_letters_total", "counter", "facts", "Facts put aside as dead letters.", ("topic", "code")),
+    Spec(
+        "arrears_dead_letters_open",
+        "gauge",
+        "facts",
+        "Dead letters that wait for an operator, in the service's database; every replica says the same.",
+        ("topic", "code"),
+    ),
     Spec("arrears_facts_taken_total", "counter", "facts", "Facts handled.", ("topic", "outcome")),
     Spec("arrears_facts_duplicate_total", "counter", "facts", "Facts dropped: at or below the position.", ("topic",)),
     Spec(
@@ -117,6 +124,7 @@ class Metrics:
         self.outbox_oldest_age_seconds = self._gauge("arrears_outbox_oldest_age_seconds")
         self.gaps = self._counter("arrears_gaps_total")
         self.dead_letters = self._counter("arrears_dead_letters_total")
+        self.dead_letters_open = self._gauge("arrears_dead_letters_open")
         self.facts_taken = self._counter("arrears_facts_taken_total")
         self.facts_duplicate = self._counter("arrears_facts_duplicate_total")
         self.append_commit_seconds = self._histogram("arrears_append_commit_seconds")

@@ -23,7 +23,7 @@ from shared.bus.bus import Bus
 from shared.bus.handling import BatchHandler
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
-from shared.bus.tables import bus_tables_v1, bus_tables_v2
+from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.clock import FrozenClock
 from shared.db.guard import all_saved
@@ -146,7 +146,7 @@ async def empty(url: str, partitions: int, subscriptions: Collection[Topic]) -> 
     try:
         await plain.execute(
             "TRUNCATE outbox_stream, outbox_published, outbox_segment, outbox_lease, inbox_position, dead_letter, "
-            "deferred, bus_history, toy"
+            "dead_letter_act, deferred, bus_history, toy"
         )
         await subscribe(plain, list(subscriptions), partitions)
     finally:
@@ -157,6 +157,7 @@ def _create(connection: Connection) -> None:
     operations = Operations(MigrationContext.configure(connection))
     bus_tables_v1(operations)
     bus_tables_v2(operations)
+    bus_tables_v3(operations)
     connection.execute(text(_TABLE))
 
 

@@ -148,4 +148,5 @@ async def test_the_shell_command_does_the_same_in_the_operators_name(desk: Desk)
     assert (await told("discard", middle["id"], "--reason", "a test", "--erase"))[0] == 0
     assert (await told("replay", "--code", "handler_failed", "--topic", "card"))[1].count("replayed") == 1
     assert (await told("list"))[1] == "none\n"
+    assert '"act": "discard_and_erase"' in (await told("show", middle["id"]))[1]
     assert {row["resolved_by"] for row in await dead_letters(desk.toys.read_url)} == {"op-1"}

@@ -1,0 +1,20 @@
+"""Each act on a dead letter is kept.
+
+Revision ID: 0003
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from shared.bus.tables import bus_tables_v3
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create its table."""
+    bus_tables_v3(op)  # type: ignore[arg-type]  # the module stands for its operations
