@@ -17,15 +17,14 @@ import httpx
 
 from deploy.demo.client import Caller
 from deploy.local.parts import SERVICES, Replica
-from deploy.local.process import Backoff
 from deploy.local.stack import Stack, wipe
 from deploy.local.state import StateDir
 from shared.clock import step
 from shared.rules.calendar import working_calendar
 from tests.chaos.calling import Client
-from tests.chaos.proxy import Link
 from tests.chaos.schedule import LINKS, Fault
 from tests.chaos.story import OPENING, ZONE
+from tests.proxy import Link
 
 _TICK_SECONDS = 0.25
 _TICK = timedelta(minutes=10)
@@ -127,9 +126,8 @@ async def running(
     seed: int,
     say: Callable[[str], None],
     more: Mapping[str, MutableMapping[str, str]] | None = None,
-    backoff: Backoff | None = None,
 ) -> AsyncIterator[Rig]:
-    """Start everything on a fresh state folder, and stop it at the end. `more`, `backoff`: see `Stack`."""
+    """Start everything on a fresh state folder, and stop it at the end. `more`: switches of `serving` by service."""
     wipe(folder)
     state = StateDir(folder)
     state.make()
@@ -145,7 +143,7 @@ async def running(
             partitions=PARTITIONS,
             through=through,
             more=more,
-            backoff=backoff,
+            runner="tests.chaos.serving",
             say=say,
         )
         await exits.enter_async_context(stack)

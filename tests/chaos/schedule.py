@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, TypeVar
 
 from deploy.local.parts import SERVICES
-from tests.chaos.proxy import FAULTS, Mode
+from tests.proxy import FAULTS, Mode
 
 Kind = Literal[
     "kill", "freeze", "cut", "black_hole", "delay", "drop_responses", "restart", "stall", "leave", "rolling_restart"

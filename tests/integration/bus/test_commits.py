@@ -14,7 +14,6 @@ from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import CommitUnknown
 from shared.events.registry import RISK
 from tests.integration.bus.log import facts_in, faults_of, log_of
-from tests.integration.bus.proxy import proxied
 from tests.integration.bus.toys import (
     Toys,
     at_rest,
@@ -27,7 +26,9 @@ from tests.integration.bus.toys import (
     running,
     until,
 )
+from tests.proxy import proxied
 
+_COMMIT = b"COMMIT;"
 CUSTOMERS = ["c-0", "c-1", "c-2"]
 
 
@@ -40,9 +41,9 @@ async def test_a_lost_answer_to_commit_is_unknown_and_not_repeated(toys: Toys) -
         tries += 1
         await post(uow, ["c-0"], tries)
 
-    async with proxied(toys.write_url) as (proxy, url), deciding(url, toys.stage.partitions) as transactions:
+    async with proxied(toys.write_url) as (link, url), deciding(url, toys.stage.partitions) as transactions:
         await transactions.transact(act)
-        proxy.lose = True
+        link.lose_answer(_COMMIT)
         with pytest.raises(CommitUnknown):
             await transactions.transact(act)
         await transactions.transact(act)
@@ -66,14 +67,14 @@ async def test_a_commit_that_the_database_refuses_is_known_not_to_have_happened(
 
 async def test_a_reader_whose_answer_to_commit_was_lost_does_nothing_twice(toys: Toys) -> None:
     """It asks its rows. What it decided is published all the same, since the table tells the publisher."""
-    async with proxied(toys.read_url) as (proxy, url):
+    async with proxied(toys.read_url) as (link, url):
         one, other = toys.writer(), replace(toys, read_url=url).reader()
         async with running(one, other):
             for number in range(6):
-                proxy.lose = number % 2 == 1
+                lost = link.lose_answer(_COMMIT)
                 await one.transact(partial(post, customers=CUSTOMERS, number=number))
+                await asyncio.wait_for(lost.wait(), 20)
                 await at_rest(one, other)
-            assert proxy.seen.is_set()
     assert await payments(toys.read_url) == {key: [f"p-{number}" for number in range(6)] for key in CUSTOMERS}
     log = await log_of(toys.stage, RISK)
     assert faults_of(log) == []
@@ -85,11 +86,11 @@ async def test_a_task_cancelled_in_commit_is_cancelled(toys: Toys) -> None:
     """Seen to fail: the cancellation became CommitUnknown, the job went on, and stopping the service hung for ever; and
     a connection that could not be given back to the pool made the committed decision a second time.
     """
-    async with proxied(toys.write_url) as (proxy, url), deciding(url, toys.stage.partitions) as transactions:
+    async with proxied(toys.write_url) as (link, url), deciding(url, toys.stage.partitions) as transactions:
         await transactions.transact(partial(post, customers=["c-0"], number=1))
-        proxy.hold = True
+        held = link.hold_answer(_COMMIT)
         task = asyncio.create_task(transactions.transact(partial(post, customers=["c-0"], number=2)))
-        await asyncio.wait_for(proxy.seen.wait(), 5)
+        await asyncio.wait_for(held.wait(), 5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, 30)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 import pytest_asyncio
 
-from tests.chaos.proxy import HOST, Link
+from tests.proxy import HOST, Link
 
 LONG = 5.0
 """Seconds after which something that must happen has not happened."""
@@ -183,6 +183,31 @@ async def test_drop_responses_lets_the_request_take_effect_and_swallows_the_answ
     assert await caller.hears_nothing()
     await link.set("pass")
     assert await caller.is_reset(), "an answer that was lost does not come late"
+
+
+async def test_the_answer_to_one_request_is_lost_after_it_took_effect_and_only_that_connection_is_cut_off(
+    call: Call, link: Link, echo: Echo
+) -> None:
+    struck, other = await call(link), await call(link)
+    lost = link.lose_answer(b"commit")
+    await other.say(b"begin\n")
+    assert await other.hears() == b"begin\n"
+    await struck.say(b"commit\n")
+    assert await struck.is_reset()
+    assert lost.is_set()
+    assert echo.arrived == [b"begin\n", b"commit\n"]
+    await other.say(b"commit\n")
+    assert await other.hears() == b"commit\n", "once"
+
+
+async def test_the_answer_to_one_request_is_held_back_and_its_client_waits(call: Call, link: Link) -> None:
+    caller = await call(link)
+    held = link.hold_answer(b"commit")
+    await caller.say(b"commit\n")
+    await asyncio.wait_for(held.wait(), LONG)
+    assert await caller.hears_nothing()
+    await link.set("pass")
+    assert await caller.is_reset(), "an answer that was held does not come late"
 
 
 async def test_delay_keeps_the_order_and_loses_nothing(call: Call, link: Link) -> None:

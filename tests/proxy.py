@@ -9,6 +9,8 @@ A link has one mode at a time, for all its connections:
 - `drop_responses`: what the client sends arrives, what the server answers is swallowed.
 
 A connection that lost bytes cannot go on: it is reset as soon as its link passes again, never earlier.
+
+The answer to one request alone can be lost as well, or held back: `lose_answer`, `hold_answer`.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 _CHUNK = 65_536
@@ -30,12 +34,25 @@ FAULTS: tuple[Mode, ...] = ("cut", "black_hole", "delay", "drop_responses")
 Writers = list[asyncio.StreamWriter]
 
 
+@dataclass(frozen=True)
+class _Trap:
+    """What befalls the answer to a request: the client waits for it for ever, or is cut off (`cuts`)."""
+
+    request: bytes
+    cuts: bool
+    sprung: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @dataclass(eq=False)
 class _Pair:
-    """One client's connection, with the connection to the server if there is one. `lost`: bytes are missing in it."""
+    """One client's connection, with the connection to the server if there is one. `lost`: bytes are missing in it.
+
+    `trap`: the request has gone to the server, its answer comes next.
+    """
 
     writers: Writers = field(default_factory=list)
     lost: bool = False
+    trap: _Trap | None = None
 
     def reset(self) -> None:
         """End both connections with a reset, so that each end sees an error and not an orderly end."""
@@ -58,6 +75,7 @@ class Link:
         self.mode: Mode = "pass"
         self._target = target
         self._delay = 0.0
+        self._trap: _Trap | None = None
         self._pairs: set[_Pair] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -89,6 +107,21 @@ class Link:
         if mode in ("pass", "delay"):
             for pair in [pair for pair in self._pairs if pair.lost]:
                 pair.reset()
+
+    def lose_answer(self, request: bytes) -> asyncio.Event:
+        """Cut the next connection off on which something with `request` in it is sent, when the server has answered.
+
+        Returns what is set then.
+        """
+        return self._set_trap(_Trap(request, cuts=True))
+
+    def hold_answer(self, request: bytes) -> asyncio.Event:
+        """The same, but the client is not cut off: it waits."""
+        return self._set_trap(_Trap(request, cuts=False))
+
+    def _set_trap(self, trap: _Trap) -> asyncio.Event:
+        self._trap = trap
+        return trap.sprung
 
     async def _listen(self, bound: socket.socket) -> None:
         self._server = await asyncio.start_server(self._accept, sock=bound)
@@ -143,8 +176,8 @@ class Link:
         back: tuple[asyncio.StreamReader, asyncio.StreamWriter],
     ) -> None:
         ways = [
-            asyncio.create_task(self._pump(pair, *there, lambda: self.mode == "black_hole")),
-            asyncio.create_task(self._pump(pair, *back, lambda: self.mode in ("black_hole", "drop_responses"))),
+            asyncio.create_task(self._pump(*there, pair, lambda piece: self._swallows_request(pair, piece))),
+            asyncio.create_task(self._pump(*back, pair, lambda piece: self._swallows_answer(pair))),
         ]
         try:
             await asyncio.gather(*ways)
@@ -153,19 +186,32 @@ class Link:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
 
+    def _swallows_request(self, pair: _Pair, piece: bytes) -> bool:
+        if self._trap is not None and self._trap.request in piece:
+            pair.trap, self._trap = self._trap, None
+        return self.mode == "black_hole"
+
+    def _swallows_answer(self, pair: _Pair) -> bool:
+        if pair.trap is None:
+            return self.mode in ("black_hole", "drop_responses")
+        pair.trap.sprung.set()
+        if pair.trap.cuts:
+            pair.reset()
+        return True
+
     async def _pump(
         self,
-        pair: _Pair,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        swallows: Callable[[], bool],
+        pair: _Pair,
+        swallows: Callable[[bytes], bool],
     ) -> None:
         """One direction, until its sender ends; an end is passed on like bytes."""
         while True:
             piece = await reader.read(_CHUNK)
             if self.mode == "delay":
                 await asyncio.sleep(self._delay)
-            if swallows():
+            if swallows(piece):
                 pair.lost = True
             elif not pair.lost:
                 if not piece:
@@ -176,6 +222,19 @@ class Link:
                 await asyncio.Event().wait()  # the end was swallowed too: the other side learns of it by the reset
         with contextlib.suppress(OSError):  # gone already
             writer.write_eof()
+
+
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[tuple[Link, str]]:
+    """Run a link before the database at `url`; gives it, and the URL that leads through it."""
+    parts = urlsplit(url)
+    assert parts.port is not None
+    link = Link("database", 0, parts.port)
+    await link.start()
+    try:
+        yield link, url.replace(f":{parts.port}/", f":{link.port}/")
+    finally:
+        await link.stop()
 
 
 async def _swallow(reader: asyncio.StreamReader) -> None:
