@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.local.process import Backoff, Process
+from deploy.local.process import Process
 from deploy.local.ready import HOST, http
 from deploy.local.sms import SYSTEM_ID
 
@@ -61,8 +61,8 @@ class Surroundings:
     """
     more: Mapping[str, MutableMapping[str, str]] = field(default_factory=dict)
     """Service to further settings of its replicas, read at each start of one."""
-    backoff: Backoff | None = None
-    """Of the services, where it is not that of every process."""
+    runner: str = "uvicorn"
+    """The module that runs a service; it takes uvicorn's arguments."""
 
     def url(self, name: str) -> str:
         """The HTTP address of a part."""
@@ -143,10 +143,10 @@ class Surroundings:
             ready="/readyz",
             settings=self.settings(replica),
             after=("topics", f"migrate-{replica.service}", "issuer", *gateways),
+            runner=self.runner,
         )
         # Not a copy: whoever gave the further settings may change them, and the next start reads them anew.
-        env = ChainMap(self.more.get(replica.service, {}), dict(plain.env))
-        return replace(plain, env=env, backoff=self.backoff or plain.backoff)
+        return replace(plain, env=ChainMap(self.more.get(replica.service, {}), dict(plain.env)))
 
     def _python(self, name: str, *module: str, settings: Mapping[str, str], after: tuple[str, ...]) -> Process:
         return Process(
@@ -158,12 +158,21 @@ class Surroundings:
             one_shot=True,
         )
 
-    def _web(self, name: str, app: str, *, ready: str, settings: Mapping[str, str], after: tuple[str, ...]) -> Process:
+    def _web(
+        self,
+        name: str,
+        app: str,
+        *,
+        ready: str,
+        settings: Mapping[str, str],
+        after: tuple[str, ...],
+        runner: str = "uvicorn",
+    ) -> Process:
         port = self.ports[name]
         options = ("--factory", "--loop", "asyncio", "--host", HOST, "--port", str(port), "--no-access-log")
         return Process(
             name=name,
-            argv=(sys.executable, "-m", "uvicorn", *options, app),
+            argv=(sys.executable, "-m", runner, *options, app),
             env={**base_environment(), **settings},
             cwd=self.root,
             ready=http(port, ready),

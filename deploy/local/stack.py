@@ -21,7 +21,7 @@ import httpx
 from deploy.local import kafka, mail, postgres, sms
 from deploy.local.ledger import Identity, Ledger, replace_json
 from deploy.local.parts import SERVICES, Replica, Surroundings, base_environment
-from deploy.local.process import Backoff, Process
+from deploy.local.process import Process
 from deploy.local.ready import HOST
 from deploy.local.state import StateDir
 from deploy.local.supervisor import Phase, Status, Supervisor
@@ -47,7 +47,7 @@ class Stack:
         through: ports by which services reach a part instead of its own, by `<part>-<service>` as `kafka-scoring`
             (kafka, postgres, smtp, smpp): of something that stands between and forwards to `ports[name]`.
         more: further settings by service; each start of a process reads them anew.
-        backoff: between a service's death and its next start, where it is not the usual one.
+        runner: the module that runs a service, where it is not uvicorn; it takes uvicorn's arguments.
         say: told what takes long, one line each.
 
     Raises:
@@ -67,7 +67,7 @@ class Stack:
         partitions: int = 12,
         through: Mapping[str, int] | None = None,
         more: Mapping[str, MutableMapping[str, str]] | None = None,
-        backoff: Backoff | None = None,
+        runner: str = "uvicorn",
         say: Callable[[str], None] = tell,
     ) -> None:
         self.state = StateDir(state_dir.absolute())
@@ -77,7 +77,7 @@ class Stack:
         self._partitions = partitions
         self._through = dict(through or {})
         self._more = more or {}
-        self._backoff = backoff
+        self._runner = runner
         self._say = say
         self._exits = contextlib.AsyncExitStack()
 
@@ -206,7 +206,7 @@ class Stack:
             clock_file=self._clock_file,
             through=self._through,
             more=self._more,
-            backoff=self._backoff,
+            runner=self._runner,
         )
 
     def _links(self, names: Iterable[str]) -> list[kafka.Link]:

@@ -21,7 +21,7 @@ from tests.chaos.story import CALLS, DOORS, STAFF, ZONE, caller
 
 _PAUSE = (0.1, 0.6)
 _TWICE = 0.2
-_HAND_OVER, _RECALL, _FAIL = 0.5, 0.03, 0.25
+_RECALL, _FAIL = 0.03, 0.25
 _VISIT = timedelta(minutes=20)
 _LEAD = timedelta(minutes=40)
 _FIRST, _LAST = time(9, 0), time(19, 30)
@@ -31,13 +31,16 @@ Row = Mapping[str, Any]
 
 
 class Desks:
-    """All of them. `now`: the domain's present instant."""
+    """All of them. `now`: the domain's present instant; `hand_over`: how often a call ends with a hand-over."""
 
-    def __init__(self, client: Client, ledger: Ledger, seed: int, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, client: Client, ledger: Ledger, seed: int, now: Callable[[], datetime], hand_over: float
+    ) -> None:
         self._client = client
         self._ledger = ledger
         self._chance = Random(f"desks {seed}")
         self._now = now
+        self._hands_over = hand_over
         self._keys = 0
         self._free_at = now()
 
@@ -89,7 +92,7 @@ class Desks:
         logged = await self._command(
             "contact", customer_id, who, "assignment", f"/v1/cases/{case_id}/contacts", self._contact(case)
         )
-        if logged.ok and self._chance.random() < _HAND_OVER:
+        if logged.ok and self._chance.random() < self._hands_over:
             await self._hand_over(who, case_id, customer_id)
 
     def _contact(self, case: Row) -> dict[str, Any]:

@@ -44,10 +44,11 @@ class Intent:
 
 
 class Ledger:
-    """All intents, in memory and in a file that outlives the run."""
+    """All intents, in memory and in a file that outlives the run and is replaced by the next."""
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
         self._file = file
         self.intents: dict[str, Intent] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -34,7 +33,6 @@ _QUIET_ROUNDS = 2
 async def run(seed: int, seconds: float, folder: Path, say: Say) -> Report:
     """Run the schedule of a seed over so many seconds, on a stack of its own in `folder`."""
     replicas = MANY if seconds >= _LONG_RUN else FEW
-    shutil.rmtree(folder / "run", ignore_errors=True)
     ledger = Ledger(folder / "run" / "ledger.jsonl")
     async with running(folder, replicas, seed, say) as rig:
         faults = plan(seed, seconds, replicas)
@@ -52,14 +50,21 @@ async def run(seed: int, seconds: float, folder: Path, say: Say) -> Report:
 
 
 async def work(
-    rig: Rig, ledger: Ledger, seed: int, every: float, striking: Coroutine[None, None, None]
+    rig: Rig,
+    ledger: Ledger,
+    seed: int,
+    every: float,
+    striking: Coroutine[None, None, None],
+    hand_over: float = 0.5,
 ) -> tuple[CardFeed, list[str]]:
     """Workload and clock, a new customer `every` so many seconds, for as long as something strikes; then finish it.
+
+    `hand_over`: which part of the logged calls ends with a hand-over to the field.
 
     Returns the feed, and what was never answered.
     """
     feed = CardFeed(rig.client, ledger, seed, lambda: rig.clock.now, every)
-    desks = Desks(rig.client, ledger, seed, lambda: rig.clock.now)
+    desks = Desks(rig.client, ledger, seed, lambda: rig.clock.now, hand_over)
     await desks.keep_staff()
     tasks = [asyncio.create_task(each) for each in (feed.run(), desks.run(), rig.clock.run())]
     unanswered: list[str] = []
