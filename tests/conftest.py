@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.error_log"]
+pytest_plugins = ["tests.error_log", "tests.controls.plugin"]
 
 _TESTS = Path(__file__).parent
 _BY_FOLDER = {"unit", "architecture", "docs", "contract", "integration", "e2e", "chaos"}

@@ -8,8 +8,13 @@ import asyncpg
 import pytest
 
 from shared.bus.bus import Bus
+from shared.bus.decoding import Decoder, Raw
 from shared.bus.handling import Handling, Read
+from shared.bus.headers import Numbers
+from shared.bus.outcomes import Outcome
 from shared.bus.positions import NotOwner, Position, Stopped, load, subscribe
+from shared.bus.unit_of_work import Incoming, UnitOfWork
+from shared.events.card import PaymentPosted
 from shared.events.registry import CARD, RISK
 from shared.telemetry.metrics import Metrics
 from tests.integration.bus.log import Record, sound, write
@@ -210,6 +215,44 @@ async def test_a_zombie_whose_partition_moved_cannot_commit_and_its_effect_is_ro
             await zombie.take([Read("card", Position(7, 2, 2, "y"), None)], {"card": Position(7, 1, 0, "x")})
     row = await position(toys, 0)
     assert (row["epoch"], row["sequence"], row["log_offset"]) == (7, 1, 1)
+
+
+async def test_a_zombie_learns_that_it_is_one_before_its_handler_has_done_any_work(toys: Toys) -> None:
+    """So it takes no lock of a customer whom the new owner is about to change (R6)."""
+    handled: list[int] = []
+
+    async def count(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
+        handled.append(len(batch))
+        return await count_payments(batch, uow)
+
+    record = sound("c-0", 1)
+    decoder = Decoder({PaymentPosted})
+    decoded = decoder.decode(Raw("card", 0, 0, "c-0", record.headers, record.value, Numbers(7, 1, (0, 0))))
+    async with deciding(toys.read_url, toys.stage.partitions) as transactions:
+        zombie = Handling(transactions, count, Metrics(), 0)
+        await execute(toys.read_url, "UPDATE inbox_position SET sequence = 1, log_offset = 1 WHERE partition = 0")
+        with pytest.raises(NotOwner):
+            await zombie.take([Read("card", Position(7, 1, 1, "x"), decoded)], {"card": Position()})
+    assert handled == []
+
+
+async def test_an_idle_reader_whose_row_went_back_reads_again_what_is_missing(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore of its database under it: nothing new comes that would show it that its view is old (R8)."""
+    monkeypatch.setattr("shared.bus.reading.LOOK_SECONDS", 0.2)
+    await write(toys.stage, CARD, 0, numbered(1, 5))
+    bus = toys.reader()
+    async with running(bus):
+        await at_rest(bus)
+        connection = await asyncpg.connect(toys.read_url)
+        async with connection.transaction():
+            await connection.execute("UPDATE toy SET payments = payments[1:2]")
+            await connection.execute(
+                "UPDATE inbox_position SET sequence = 2, log_offset = 2, last_id = 'c-0/2' WHERE partition = 0"
+            )
+        await connection.close()
+        await until(lambda: _has(toys, "c-0", expected(1, 2, 3, 4, 5)))
 
 
 async def test_a_topic_that_nobody_subscribed_is_stopped_and_subscribing_twice_changes_nothing(toys: Toys) -> None:

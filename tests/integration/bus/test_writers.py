@@ -9,20 +9,17 @@ from functools import partial
 
 import pytest
 
-from shared.bus import streams, unit_of_work
+from shared.bus import unit_of_work
 from shared.bus.bus import Bus
 from shared.bus.streams import Segment, raise_epochs
 from shared.bus.unit_of_work import FactTooLarge, Transactions, UnitOfWork
 from shared.events.registry import CARD
 from tests.integration.bus.log import facts_in, faults_of, log_of
 from tests.integration.bus.toys import (
-    GUARDED,
     NOON,
-    UNGUARDED,
     Toys,
     at_rest,
     deciding,
-    execute,
     fetch,
     load,
     payment,
@@ -30,26 +27,7 @@ from tests.integration.bus.toys import (
     post,
     running,
     save,
-    until,
 )
-
-# What a writer does who takes numbers from a sequence: no lock, so number order is not commit order.
-NAIVE = """
-WITH wanted AS (
-    SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::bytea[]) AS w (topic, partition, count, body)
-), rows AS (
-    INSERT INTO outbox_stream (topic, partition, epoch, head, base_epoch, base, timeline)
-    SELECT topic, partition, 1, 0, 0, 0, '' FROM wanted ON CONFLICT DO NOTHING
-), numbered AS (
-    SELECT topic, partition, count, body, nextval('naive_' || partition) AS first FROM wanted
-), stored AS (
-    INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
-    SELECT topic, partition, 1, first, count, body, clock_timestamp() FROM numbered
-)
-SELECT topic, partition, 1::bigint AS epoch, first AS head, 0::bigint AS base_epoch, 0::bigint AS base,
-    false AS other
-FROM numbered
-"""
 
 
 class RolledBack(Exception):
@@ -92,35 +70,16 @@ async def test_what_two_racing_writers_commit_is_what_is_published_in_number_ord
     assert set(facts_in(log)) == committed
 
 
-@pytest.mark.expected_errors("stream halted")
-async def test_control_a_writer_without_the_streams_lock_is_caught_by_the_same_race(
-    toys: Toys, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Number order is not commit order then, and a rollback leaves a hole: less is published than was committed."""
-    monkeypatch.setattr(streams, "_APPEND", NAIVE)
-    for number in range(toys.stage.partitions):
-        await execute(toys.write_url, f"CREATE SEQUENCE naive_{number}")
-    buses = toys.writer("0"), toys.writer("1")
-    async with running(*buses):
-        committed = await race(buses, 80, monkeypatch)
-        await until(partial(_halted, buses))
-    assert set(facts_in(await log_of(toys.stage, CARD))) < committed
-
-
-async def _halted(buses: Sequence[Bus]) -> bool:
-    return "stream_halted" in {why.code for bus in buses for why in await bus.not_ready()}
-
-
-async def meet(toys: Toys, rounds: int, upsert: str) -> None:
+async def meet(toys: Toys, rounds: int) -> None:
     """Two writers meet a customer who is new to both, `rounds` times."""
     buses = toys.writer("0"), toys.writer("1")
     async with running(*buses):
         for number in range(rounds):
-            await asyncio.gather(*_meeting(buses, f"c-{number}", upsert))
+            await asyncio.gather(*_meeting(buses, f"c-{number}"))
         await at_rest(*buses)
 
 
-def _meeting(buses: tuple[Bus, Bus], customer: str, upsert: str) -> list[Awaitable[None]]:
+def _meeting(buses: tuple[Bus, Bus], customer: str) -> list[Awaitable[None]]:
     loaded: set[int] = set()
     both = asyncio.Event()
 
@@ -132,24 +91,19 @@ def _meeting(buses: tuple[Bus, Bus], customer: str, upsert: str) -> list[Awaitab
         await both.wait()
         known.payments[customer].append(f"p-{who}")
         uow.emit(payment(customer, who))
-        await save(uow, known, upsert)
+        await save(uow, known)
 
     return [bus.transact(partial(act, who=who)) for who, bus in enumerate(buses)]
 
 
 async def test_two_writers_who_meet_a_new_customer_lose_no_update(toys: Toys) -> None:
-    await meet(toys, 10, GUARDED)
+    """FOR UPDATE locks no row that is absent, so only the guard of the upsert sees the other writer."""
+    await meet(toys, 10)
     found = await payments(toys.write_url)
     assert len(found) == 10
     assert all(sorted(rows) == ["p-0", "p-1"] for rows in found.values())
     assert {row["version"] for row in await fetch(toys.write_url, "SELECT version FROM toy")} == {2}
     assert len(facts_in(await log_of(toys.stage, CARD))) == 20
-
-
-async def test_control_without_the_guard_an_update_is_lost(toys: Toys) -> None:
-    """FOR UPDATE locks no row that is absent, so only the guard of the upsert sees the other writer."""
-    await meet(toys, 3, UNGUARDED)
-    assert all(len(rows) == 1 for rows in (await payments(toys.write_url)).values())
 
 
 async def test_what_a_dead_process_left_over_is_published_by_the_next_over_raised_epochs(toys: Toys) -> None:

@@ -33,6 +33,7 @@ from shared.events.registry import CARD, Topic
 from shared.events.risk import AccountGraded
 from shared.settings import ServiceSettings
 from shared.telemetry.metrics import Metrics
+from tests import patience
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,14 +46,14 @@ _TABLE = """
 CREATE TABLE toy (customer_id text PRIMARY KEY, version bigint NOT NULL, payments text[] NOT NULL)
 """
 _LOAD = "SELECT customer_id, version, payments FROM toy WHERE customer_id = ANY ($1::text[]) ORDER BY 1 FOR UPDATE"
-UNGUARDED = """
+_SAVE = """
 INSERT INTO toy AS t (customer_id, version, payments)
 SELECT key, version + 1, string_to_array(payments, ' ') FROM unnest($1::text[], $2::bigint[], $3::text[])
     AS u (key, version, payments) ORDER BY key
 ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, payments = excluded.payments
+WHERE t.version = excluded.version - 1
 RETURNING customer_id
 """
-GUARDED = UNGUARDED.replace("RETURNING", "WHERE t.version = excluded.version - 1 RETURNING")
 
 
 def payment(customer: str, number: int) -> PaymentPosted:
@@ -84,11 +85,11 @@ async def load(uow: UnitOfWork, keys: Sequence[str]) -> Known:
     )
 
 
-async def save(uow: UnitOfWork, known: Known, upsert: str = GUARDED) -> None:
+async def save(uow: UnitOfWork, known: Known) -> None:
     """Write all in one upsert, over the versions that were read."""
     keys = sorted(known.versions)
     versions = [known.versions[key] for key in keys]
-    saved = await uow.connection.fetch(upsert, keys, versions, [" ".join(known.payments[key]) for key in keys])
+    saved = await uow.connection.fetch(_SAVE, keys, versions, [" ".join(known.payments[key]) for key in keys])
     all_saved(sent=len(keys), returned=len(saved))
 
 
@@ -234,19 +235,21 @@ async def at_rest(*buses: Bus) -> None:
     Two rounds without a change in between, since one replica may hand on what another one has just been asked about.
     """
     last: list[int] = []
-    async with asyncio.timeout(45):
+    async with asyncio.timeout(patience.SECONDS):
         while True:
             found = [await bus.idle() for bus in buses]
             marks = [idle.mark for idle in found]
             if all(idle.idle for idle in found) and marks == last:
                 return
             last = marks if all(idle.idle for idle in found) else []
+            halted = [bus._publisher.halted() for bus in buses if bus._publisher]
+            assert not any(halted), halted  # such a stream waits for a person, and nobody comes
             await asyncio.sleep(0.03)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something holds."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(patience.SECONDS):
         while not await holds():  # noqa: ASYNC110 - what is awaited is in the database or the log
             await asyncio.sleep(0.02)
 

@@ -29,6 +29,7 @@ from shared.web.app import Parts
 from shared.web.auth import Role, TokenVerifier
 from shared.web.keys import FixedKeys
 from shared.web.signing import Signer
+from tests import patience
 from tests.integration.conftest import Stage
 from tests.unit.notify.build import MORNING, contacts, overdue
 
@@ -39,8 +40,8 @@ _numbers = itertools.count(1)
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something holds; what takes this long on a slow machine will never hold."""
-    async with asyncio.timeout(30):
+    """Wait until something holds."""
+    async with asyncio.timeout(patience.SECONDS):
         while True:
             if await true():
                 return
@@ -242,6 +243,7 @@ async def house(running: House) -> AsyncIterator[House]:
     yield running
     await running.behave("sms")
     await running.behave("mail")
+    await running.settled()
 
 
 @pytest_asyncio.fixture

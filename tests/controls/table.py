@@ -1,0 +1,112 @@
+"""Which guarantee is taken away, how, which test must then fail, and how it fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from tests.controls import switches
+from tests.controls.switches import Switch
+
+_BUS: Final = "tests/integration/bus"
+_NOTIFY: Final = "tests/integration/notify/test_at_most_once.py"
+
+
+@dataclass(frozen=True)
+class Control:
+    """Without `without`, which `switch` takes away, `test` (a node id) `fails` with a text that matches `says`.
+
+    `patience`: seconds after which a test that waits in vain may give up, where that is how it fails.
+    """
+
+    without: str
+    switch: Switch
+    test: str
+    fails: type[BaseException] = AssertionError
+    says: str = ""
+    patience: float | None = None
+
+
+CONTROLS: Final = (
+    Control(
+        "a position that moves from its old value only",
+        switches.fence,
+        f"{_BUS}/test_reading.py::test_a_zombie_whose_partition_moved_cannot_commit_and_its_effect_is_rolled_back",
+        pytest.fail.Exception,
+        "DID NOT RAISE.*NotOwner",
+    ),
+    Control(
+        "the position moved first",
+        switches.fence_first,
+        f"{_BUS}/test_reading.py::test_a_zombie_learns_that_it_is_one_before_its_handler_has_done_any_work",
+        says=r"assert \[1.*\] == \[\]",
+    ),
+    Control(
+        "one transaction for position and effect",
+        switches.one_transaction,
+        f"{_BUS}/test_handlers.py"
+        "::test_a_bug_on_one_fact_of_a_batch_makes_one_dead_letter_and_the_rest_take_effect_once",
+        says="p-1",
+    ),
+    Control(
+        "the stream's lock held to the commit",
+        switches.stream_lock,
+        f"{_BUS}/test_writers.py::test_what_two_racing_writers_commit_is_what_is_published_in_number_order",
+        says="outbox hole",
+    ),
+    Control(
+        "the guard of versions",
+        switches.version_guard,
+        f"{_BUS}/test_writers.py::test_two_writers_who_meet_a_new_customer_lose_no_update",
+    ),
+    Control(
+        "published that only grows",
+        switches.monotone_published,
+        f"{_BUS}/test_publisher.py::test_what_is_known_to_be_published_only_grows_and_only_in_the_streams_epoch",
+        says=r", 1, 2\)",
+    ),
+    Control(
+        "published that is written in its own epoch only",
+        switches.published_in_its_epoch,
+        f"{_BUS}/test_publisher.py::test_what_is_known_to_be_published_only_grows_and_only_in_the_streams_epoch",
+        says=r", 3, 1\)",
+    ),
+    Control(
+        "the look of an idle reader at its rows",
+        switches.idle_reload,
+        f"{_BUS}/test_reading.py::test_an_idle_reader_whose_row_went_back_reads_again_what_is_missing",
+        TimeoutError,
+        patience=4,
+    ),
+    Control(
+        "the barrier before sending",
+        switches.barrier,
+        f"{_NOTIFY}::test_behind_a_stop_that_is_published_and_not_read_yet_nothing_leaves",
+        says="assert 1 == 0",
+    ),
+    Control(
+        "the decision at the moment of sending",
+        switches.decided_again,
+        f"{_NOTIFY}::test_a_stop_that_was_read_after_a_reminder_fell_due_ends_it",
+        says="suppressed",
+    ),
+    Control(
+        "the customer's lock while it is decided",
+        switches.decided_under_lock,
+        f"{_NOTIFY}::test_a_customer_who_is_just_being_changed_is_passed_over_and_decided_afterwards",
+        says="assert 1 == 0",
+    ),
+    *(
+        Control(
+            f"sending written before the {channel} leaves",
+            switches.in_hand_first,
+            f"{_NOTIFY}::test_killed_while_handing_over_is_unconfirmed_after_the_restart_and_not_sent_again"
+            f"[{dies}-{channel}]",
+            says="sending",
+        )
+        for channel in ("sms", "email")
+        for dies in ("DiesBeforeHandOver", "DiesBeforeWrite")
+    ),
+)
