@@ -30,6 +30,7 @@ class ServiceSettings(BaseSettings):
     telemetry_dir: Path | None = None
     pool_size: int = Field(default=8, ge=2, le=100)
     failpoint: str | None = None
+    accept_new_streams: bool = False
 
     @property
     def development(self) -> bool:
@@ -45,6 +46,14 @@ class ServiceSettings(BaseSettings):
     def _no_stepped_clock_in_production(self) -> Self:
         if self.clock_file is not None and not self.development:
             raise ValueError("ARREARS_CLOCK_FILE is for development only; unset it or set ARREARS_ENV=development")
+        return self
+
+    @model_validator(mode="after")
+    def _a_person_accepts_new_streams_in_production(self) -> Self:
+        if self.accept_new_streams and not self.development:
+            raise ValueError(
+                "ARREARS_ACCEPT_NEW_STREAMS is for development only; unset it or set ARREARS_ENV=development"
+            )
         return self
 
     @model_validator(mode="after")

@@ -89,7 +89,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             heartbeat_interval_ms=SESSION_MS // 10,
             rebalance_timeout_ms=60_000,
         )
-        self._around = Surroundings(kafka, namespace, self._topics, self._decoder, self._metrics)
+        self._around = Surroundings(
+            kafka, namespace, self._topics, self._decoder, self._metrics, self._settings.accept_new_streams
+        )
         try:
             await clients.start(kafka.start, kafka.stop)
             kafka.subscribe([topic.full_name(namespace) for topic in self._topics], listener=self)

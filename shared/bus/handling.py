@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
-from shared.bus import failpoints, positions
+from shared.bus import failpoints, forks, positions
 from shared.bus.dead_letters import DeadLetter, bury
 from shared.bus.decoding import Decoded
 from shared.bus.deferred import Waiting, put_off
+from shared.bus.forks import Fork, Stale
 from shared.bus.outcomes import Dead, Later, Outcome, Skip
 from shared.bus.positions import Position
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
@@ -39,13 +40,15 @@ class HandlerBroken(Permanent):
 class Read(Struct, frozen=True, gc=False):
     """One record that was read, and its topic's position after it.
 
-    Without `decoded` it was dropped; `took` says that its number was the next, so the stream went on.
+    Without `decoded` it was dropped; `took` says that its number was the next, so the stream went on. `odd`: what is
+    noted of its history.
     """
 
     topic: str
     after: Position
     decoded: Decoded | None
     took: bool = False
+    odd: Fork | Stale | None = None
 
 
 class Handling:
@@ -102,12 +105,15 @@ class Handling:
         new = {**old, **{read.topic: read.after for read in reads}}
         moved = {read.topic: new[read.topic] for read in reads}
         facts = [read.decoded for read in reads if read.decoded is not None]
+        odd = [read.odd for read in reads if read.odd is not None]
         parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
 
         async def act(uow: UnitOfWork) -> list[Outcome]:
             failpoints.reach("begun")
             await positions.move(uow.connection, self._partition, old, moved)
             failpoints.reach("moved")
+            if odd:
+                await forks.note(uow.connection, self._partition, odd)
             outcomes = await settle_facts(facts, uow, self._handle, failure)
             failpoints.reach("handled")
             return outcomes
@@ -120,6 +126,7 @@ class Handling:
         else:
             outcomes = await self._transactions.transact(act, is_race)
         failpoints.reach("taken")
+        forks.alarm(self._partition, odd, self._metrics)
         if failure is None and any(fact.incoming is not None for fact in facts):
             self._failed_in_a_row = 0
         self._count(facts, outcomes)

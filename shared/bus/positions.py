@@ -26,7 +26,8 @@ class NotOwner(Retriable):
 class Position(Struct, frozen=True):
     """Everything up to (`epoch`, `sequence`) has taken effect; `offset` is a hint where the next record lies.
 
-    `seen` = {earlier epoch: highest number taken}; `last_id` = id of the fact at the position.
+    `seen` = {earlier epoch: highest number taken}; `last_id` = id of the fact at the position. `adopt`: the next record
+    above the position is taken whatever its numbers say, once.
     """
 
     epoch: int = 0
@@ -34,51 +35,70 @@ class Position(Struct, frozen=True):
     offset: int = 0
     last_id: str | None = None
     seen: Mapping[int, int] = msgspec.field(default_factory=dict)
+    adopt: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.epoch}:{self.sequence}"
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The stream is not read any further until a person has looked."""
+    """The stream is not read any further until a person has looked.
+
+    `following`: the place at which it goes on if the person accepts what was found; None where nothing can be accepted.
+    """
 
     reason: str
+    following: tuple[int, int] | None = None
 
 
-Take = Literal["take"]
+Take = Literal["take", "fork", "adopt"]
+"""Taken: as the next; although more was had than its epoch goes on from; as given, whatever its numbers."""
+
 Drop = Literal["duplicate", "stale"]
 
 
-def judge(position: Position, numbers: Numbers, fact_id: str) -> Take | Drop | Stopped:
-    """Say what becomes of a record with these numbers, given how far the stream has been read."""
+def judge(position: Position, numbers: Numbers, fact_id: str, *, anew: bool = False) -> Take | Drop | Stopped:
+    """Say what becomes of a record with these numbers, given how far the stream has been read.
+
+    `anew`: a stream that begins again from nothing is a fork like any other (development).
+    """
     if numbers.epoch < position.epoch:
         return "stale"
     if numbers.epoch == position.epoch:
-        return _judge_same_epoch(position, numbers.sequence, fact_id)
-    return _judge_new_epoch(position, numbers)
+        verdict = _judge_same_epoch(position, numbers.sequence, fact_id)
+    else:
+        verdict = _judge_new_epoch(position, numbers, anew=anew)
+    if position.adopt and isinstance(verdict, Stopped) and numbers[:2] > (position.epoch, position.sequence):
+        return "adopt"
+    return verdict
 
 
 def _judge_same_epoch(position: Position, sequence: int, fact_id: str) -> Take | Drop | Stopped:
     if sequence == position.sequence + 1:
         return "take"
+    epoch = position.epoch
     if sequence > position.sequence:
-        return Stopped(f"gap: expected {position.epoch}:{position.sequence + 1}, got {position.epoch}:{sequence}")
+        return Stopped(f"gap: expected {epoch}:{position.sequence + 1}, got {epoch}:{sequence}", (epoch, sequence))
     if sequence == position.sequence and position.last_id not in (None, fact_id):
-        return Stopped(f"fork: number {position.epoch}:{sequence} was given twice")
+        return Stopped(f"fork: number {epoch}:{sequence} was given twice", (epoch, sequence + 1))
     return "duplicate"
 
 
-def _judge_new_epoch(position: Position, numbers: Numbers) -> Take | Stopped:
+def _judge_new_epoch(position: Position, numbers: Numbers, *, anew: bool) -> Take | Stopped:
+    place = numbers[:2]
     got = f"{numbers.epoch}:{numbers.sequence}"
     if numbers.base is None:
-        return Stopped(
-            f"gap: {got} of a new epoch without its first record, after {position.epoch}:{position.sequence}"
-        )
+        return Stopped(f"gap: {got} of a new epoch without its first record, after {position}", place)
+    if numbers.base == (0, 0):
+        if position.sequence and not anew:
+            return Stopped(f"anew: {got} begins the stream again from nothing, but {position} was taken", place)
+        return "fork" if position.sequence else "take"
     epoch, last = numbers.base
     had = position.sequence if epoch == position.epoch else position.seen.get(epoch)
     if had is None or had < last:
-        return Stopped(f"gap: {got} follows {epoch}:{last}, read up to {position.epoch}:{position.sequence}")
-    if (epoch, last) != (position.epoch, position.sequence):
-        return Stopped(f"fork: {got} follows {epoch}:{last}, but {position.epoch}:{position.sequence} was taken")
-    return "take"
+        return Stopped(f"gap: {got} follows {epoch}:{last}, read up to {position}", place)
+    return "take" if (epoch, last) == (position.epoch, position.sequence) else "fork"
 
 
 def taken(position: Position, numbers: Numbers, fact_id: str, offset: int) -> Position:
@@ -91,7 +111,7 @@ def taken(position: Position, numbers: Numbers, fact_id: str, offset: int) -> Po
 
 def passed(position: Position, offset: int) -> Position:
     """Return the position after passing over the record at `offset`: the offset moves, the number does not."""
-    return Position(position.epoch, position.sequence, offset + 1, position.last_id, position.seen)
+    return Position(position.epoch, position.sequence, offset + 1, position.last_id, position.seen, position.adopt)
 
 
 _SUBSCRIBE = """
@@ -102,15 +122,15 @@ ORDER BY topic, partition ON CONFLICT DO NOTHING
 """
 
 _LOAD = """
-SELECT topic, epoch, sequence, log_offset, last_id, seen, state, reason FROM inbox_position
+SELECT topic, epoch, sequence, log_offset, last_id, seen, adopt, state, reason FROM inbox_position
 WHERE partition = $1 AND topic = ANY ($2::text[])
 """
 
 _MOVE = """
 WITH wanted AS (
     SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::text[], $10::jsonb[])
-    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen)
+        $8::bigint[], $9::text[], $10::jsonb[], $11::boolean[])
+    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen, adopt)
 ), mine AS (
     SELECT p.topic FROM inbox_position p JOIN wanted w ON w.topic = p.topic
     WHERE p.partition = $1 AND p.state = 'running'
@@ -119,7 +139,7 @@ WITH wanted AS (
 )
 UPDATE inbox_position p
 SET epoch = w.epoch, sequence = w.sequence, log_offset = w.log_offset, last_id = w.last_id, seen = w.seen,
-    at = clock_timestamp()
+    adopt = w.adopt, at = clock_timestamp()
 FROM wanted w JOIN mine USING (topic)
 WHERE p.partition = $1 AND p.topic = w.topic
     AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
@@ -127,7 +147,8 @@ RETURNING p.topic
 """
 
 _STOP = """
-UPDATE inbox_position SET state = 'stopped', reason = $6, at = clock_timestamp()
+UPDATE inbox_position SET state = 'stopped', reason = $6, next_epoch = $7, next_sequence = $8,
+    stopped_at = clock_timestamp()
 WHERE topic = $1 AND partition = $2 AND (epoch, sequence, log_offset) = ($3, $4, $5) AND state = 'running'
 RETURNING topic
 """
@@ -155,7 +176,7 @@ def _position(row: asyncpg.Record | None) -> Position | Stopped:
     if row["state"] != "running":
         return Stopped(row["reason"])
     seen = msgspec.json.decode(row["seen"], type=dict[int, int])
-    return Position(row["epoch"], row["sequence"], row["log_offset"], row["last_id"], seen)
+    return Position(row["epoch"], row["sequence"], row["log_offset"], row["last_id"], seen, row["adopt"])
 
 
 async def move(
@@ -180,14 +201,18 @@ async def move(
         [position.offset for position in after],
         [position.last_id for position in after],
         [msgspec.json.encode(position.seen).decode() for position in after],
+        [position.adopt for position in after],
     )
     if len(rows) != len(topics):
         raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")
 
 
-async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, reason: str) -> bool:
+async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, why: Stopped) -> bool:
     """Stop the stream with a reason that a person can act on; return False if it has moved meanwhile."""
-    rows = await connection.fetch(_STOP, topic, partition, at.epoch, at.sequence, at.offset, reason)
+    epoch, sequence = why.following or (None, None)
+    rows = await connection.fetch(
+        _STOP, topic, partition, at.epoch, at.sequence, at.offset, why.reason, epoch, sequence
+    )
     return bool(rows)
 
 

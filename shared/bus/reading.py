@@ -16,6 +16,7 @@ from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionE
 
 from shared.bus import failpoints, positions
 from shared.bus.decoding import Decoder, Raw
+from shared.bus.forks import Fork, Stale
 from shared.bus.handling import HandlerBroken, Handling, Read
 from shared.bus.headers import numbers_of, text_of
 from shared.bus.positions import NotOwner, Position, Stopped
@@ -41,13 +42,17 @@ class _Reset(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all loops of a service share. `kafka` is the group's member, started; `topics` in the order of a batch."""
+    """What all loops of a service share. `kafka` is the group's member, started; `topics` in the order of a batch.
+
+    `accept_anew`: a stream that begins again from nothing is taken as a fork (development).
+    """
 
     kafka: AIOKafkaConsumer
     namespace: str
     topics: Sequence[Topic]
     decoder: Decoder
     metrics: Metrics
+    accept_anew: bool = False
 
 
 class PartitionLoop:
@@ -131,19 +136,19 @@ class PartitionLoop:
 
     async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         reads: list[Read] = []
-        stops: dict[str, tuple[Position, str]] = {}
+        stops: dict[str, tuple[Position, Stopped]] = {}
         for topic in self._topics:
             for record in got.get(self._tps[topic], ()):
                 stopped = self._read(topic, record, reads)
                 if stopped is not None:
-                    stops[topic] = (self._latest(topic, reads), stopped.reason)
+                    stops[topic] = (self._latest(topic, reads), stopped)
                     break
         if reads:
             failpoints.reach("received")
             try:
                 self._positions = await self._handling.take(reads, self._positions)
             except HandlerBroken as broken:
-                await self._stop(dict.fromkeys(broken.at, str(broken)), broken.at)
+                await self._stop({topic: (at, Stopped(str(broken))) for topic, at in broken.at.items()})
                 raise _Reset from broken
             self._rewound -= {read.topic for read in reads if read.took}
             await self._commit_for_lag_tools()
@@ -166,39 +171,45 @@ class PartitionLoop:
             reads.append(Read(topic, positions.passed(before, record.offset), self._around.decoder.decode(raw)))
             return None
         fact_id = (text_of(record.headers, "ce_id") or "").replace("\x00", "\ufffd")
-        verdict = positions.judge(before, numbers, fact_id)
+        verdict = positions.judge(before, numbers, fact_id, anew=self._around.accept_anew)
         if isinstance(verdict, Stopped):
             return verdict
-        if verdict == "take":
-            after = positions.taken(before, numbers, fact_id, record.offset)
-            reads.append(Read(topic, after, self._around.decoder.decode(raw), took=True))
+        if verdict in ("duplicate", "stale"):
+            self._drop(topic, before, record.offset, Stale(topic, *numbers[:2]) if verdict == "stale" else None, reads)
             return None
-        after = positions.passed(before, record.offset)
-        if after != before:  # else it is the record before the position, read only to check the hint
-            self._around.metrics.facts_duplicate.labels(topic).inc()
-            reads.append(Read(topic, after, None))
+        fork = Fork.of(topic, numbers, before) if verdict == "fork" else None
+        after = positions.taken(before, numbers, fact_id, record.offset)
+        reads.append(Read(topic, after, self._around.decoder.decode(raw), took=True, odd=fork))
         return None
 
-    async def _gap_or_stop(self, stops: Mapping[str, tuple[Position, str]]) -> None:
+    def _drop(self, topic: str, before: Position, offset: int, stale: Stale | None, reads: list[Read]) -> None:
+        after = positions.passed(before, offset)
+        if after == before:  # the record before the position, read only to check the hint
+            return
+        metrics = self._around.metrics
+        (metrics.facts_stale if stale else metrics.facts_duplicate).labels(topic).inc()
+        reads.append(Read(topic, after, None, odd=stale))
+
+    async def _gap_or_stop(self, stops: Mapping[str, tuple[Position, Stopped]]) -> None:
         """A gap may come from a wrong hint or an old view: read again from the log's start, once; then stop."""
-        again = {topic for topic, (_, reason) in stops.items() if reason.startswith("gap")} - self._rewound
-        final = {topic: reason for topic, (_, reason) in stops.items() if topic not in again}
-        stopped = await self._stop(final, {topic: at for topic, (at, _) in stops.items()})
-        for topic in stopped:
-            if final[topic].startswith("gap"):
+        again = {topic for topic, (_, why) in stops.items() if why.reason.startswith("gap")} - self._rewound
+        final = {topic: stop for topic, stop in stops.items() if topic not in again}
+        for topic in await self._stop(final):
+            if final[topic][1].reason.startswith("gap"):
                 self._around.metrics.gaps.labels(topic).inc()
         self._rewound = (self._rewound | again) - final.keys()
         raise _Reset
 
-    async def _stop(self, reasons: Mapping[str, str], at: Mapping[str, Position]) -> list[str]:
+    async def _stop(self, stops: Mapping[str, tuple[Position, Stopped]]) -> list[str]:
         """Stop these streams, and return those that still stood where this loop saw them."""
         stopped: list[str] = []
-        for topic, reason in sorted(reasons.items()):
+        for topic, (at, why) in sorted(stops.items()):
             async with borrow(self._pool) as connection:
-                if await positions.stop(connection, topic, self._partition, at[topic], reason):
+                if await positions.stop(connection, topic, self._partition, at, why):
                     stopped.append(topic)
         for topic in stopped:
-            _log.error("stream stopped", extra={"topic": topic, "partition": self._partition, "reason": reasons[topic]})
+            reason = stops[topic][1].reason
+            _log.error("stream stopped", extra={"topic": topic, "partition": self._partition, "reason": reason})
         return stopped
 
     async def _look(self, *, idle: bool) -> None:

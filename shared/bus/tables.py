@@ -21,9 +21,12 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    false,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from shared.bus.inbox_tables import add_inbox_tables
 
 _DDL_V1 = (
     """
@@ -175,8 +178,13 @@ def add_bus_tables(metadata: MetaData) -> None:
         Column("state", Text, nullable=False),
         Column("reason", Text),
         Column("at", instant, nullable=False),
+        Column("adopt", Boolean, nullable=False, server_default=false()),
+        Column("next_epoch", BigInteger),
+        Column("next_sequence", BigInteger),
+        Column("stopped_at", instant),
         PrimaryKeyConstraint("topic", "partition"),
     )
+    add_inbox_tables(metadata)
     dead = Table(
         "dead_letter",
         metadata,

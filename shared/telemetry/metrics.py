@@ -74,6 +74,14 @@ METRICS: tuple[Spec, ...] = (
     ),
     Spec("arrears_facts_taken_total", "counter", "facts", "Facts handled.", ("topic", "outcome")),
     Spec("arrears_facts_duplicate_total", "counter", "facts", "Facts dropped: at or below the position.", ("topic",)),
+    Spec("arrears_facts_stale_total", "counter", "facts", "Facts dropped: of an earlier epoch.", ("topic",)),
+    Spec(
+        "arrears_forks_total",
+        "counter",
+        "forks",
+        "New epochs that were taken although more of the old one had been: their writer lost facts. Must stay 0.",
+        ("topic",),
+    ),
     Spec(
         "arrears_append_commit_seconds",
         "histogram",
@@ -127,6 +135,8 @@ class Metrics:
         self.dead_letters_open = self._gauge("arrears_dead_letters_open")
         self.facts_taken = self._counter("arrears_facts_taken_total")
         self.facts_duplicate = self._counter("arrears_facts_duplicate_total")
+        self.facts_stale = self._counter("arrears_facts_stale_total")
+        self.forks = self._counter("arrears_forks_total")
         self.append_commit_seconds = self._histogram("arrears_append_commit_seconds")
         self.batch_size = self._histogram("arrears_batch_size")
         self.http_requests = self._counter("arrears_http_requests_total")

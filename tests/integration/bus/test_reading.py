@@ -279,3 +279,26 @@ async def test_a_number_given_to_two_facts_stops_the_stream(toys: Toys) -> None:
         await write(toys.stage, CARD, 0, [Record(*sound("another", 2))])
         await until(lambda: _stopped(bus))
         assert await reasons(bus) == ["card/0 is stopped: fork: number 7:2 was given twice"]
+
+
+@pytest.mark.expected_errors("stream forked")
+async def test_a_new_epoch_that_goes_on_from_less_is_taken_noted_and_alarmed_and_the_old_one_is_dropped(
+    toys: Toys,
+) -> None:
+    """Seen to fail with the fork made a stop, the note left out, and what is dropped of the old epoch not noted."""
+    again = [sound("c-0", number, epoch=9, base=(7, 2) if number == 3 else None) for number in (3, 4)]
+    await write(toys.stage, CARD, 0, [*numbered(1, 4), *again, *numbered(3, 5)])
+    bus = toys.reader()
+    async with running(bus):
+        await at_rest(bus)
+        counted = [
+            bus.metrics.registry.get_sample_value(f"arrears_{name}_total", {"topic": "card"})
+            for name in ("forks", "facts_stale", "facts_duplicate")
+        ]
+    assert counted == [1, 3, None]
+    assert (await payments(toys.read_url))["c-0"] == expected(1, 2, 3, 4, 3, 4)
+    [fork] = await fetch(toys.read_url, "SELECT * FROM inbox_fork")
+    assert tuple(fork)[:-1] == ("card", 0, 9, 7, 2, 7, 4)
+    [stale] = await fetch(toys.read_url, "SELECT * FROM inbox_stale")
+    assert tuple(stale)[:-2] == ("card", 0, 7, 3, 5, 3)
+    assert (await position(toys, 0))["seen"] == '{"7": 4}'
