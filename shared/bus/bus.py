@@ -20,6 +20,7 @@ from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.handling import BatchHandler
 from shared.bus.history import begin_if_other
+from shared.bus.limits import FactLimits
 from shared.bus.outbox import backlog
 from shared.bus.partitions import partition_of
 from shared.bus.producing import Producing
@@ -100,6 +101,7 @@ class Bus:
         self._handles = frozenset(handles)
         self._timers = (*timers, DEFERRED) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
+        self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
         self._ends = LogEnds(settings.kafka_bootstrap, settings.namespace)
         self._pool: asyncpg.Pool | None = None
         self._publisher: Publisher | None = None
@@ -110,6 +112,7 @@ class Bus:
     async def start(self) -> None:
         """Begin; returns at once. Whatever is away is waited for, and readiness says so."""
         self._spawn("start", self._start)
+        self._spawn("limits", self._limits.run)
 
     async def stop(self) -> None:
         """Stop: let running batches end within bounds, publish no further, close everything."""
@@ -141,11 +144,12 @@ class Bus:
                 self._settings.database_url.get_secret_value(), size=self._settings.pool_size, greet=begin_if_other
             )
             holder = f"{self.service}-{self._settings.instance}"
+            partitions = self._settings.partitions
             publisher = Publisher(
-                self._pool, self._producing, holder, self._settings.partitions, self._settings.namespace
+                self._pool, self._producing, self._limits, holder, partitions, self._settings.namespace
             )
             self._transactions = Transactions(
-                self._pool, self.service, self._settings.partitions, self.clock, self.metrics, publisher.offer
+                self._pool, self.service, partitions, self.clock, self.metrics, publisher.offer, self._limits
             )
             await publisher.start()
             self._publisher = publisher

@@ -20,6 +20,7 @@ from shared.bus import failpoints
 from shared.bus.background import keep_running
 from shared.bus.headers import Numbers, to_headers
 from shared.bus.leases import Leases
+from shared.bus.limits import FactLimits
 from shared.bus.outbox import (
     Cursor,
     Recorder,
@@ -37,6 +38,7 @@ from shared.events.registry import TOPICS
 POLL_SECONDS = 0.1
 _LONGEST_PAUSE = 2.0
 RENEW_SECONDS = 3.0
+HALT_SECONDS = 5.0
 _BATCH_BYTES = 512 * 1024
 _HEADER_BYTES = 400
 _MEMORY_SEGMENTS = 256
@@ -47,6 +49,10 @@ _log = logging.getLogger(__name__)
 
 class Restart(Exception):
     """The stream's epoch changed, or the lease went: begin the term again."""
+
+
+class Halted(Exception):
+    """The stream cannot go on until something outside this process has changed; the message says what is wrong."""
 
 
 class _Stream:
@@ -60,6 +66,7 @@ class _Stream:
         self.sent = 0
         self.batch_bytes = _BATCH_BYTES
         self.halted: str | None = None
+        self.refused: tuple[Cursor, int] | None = None  # a fact alone, and the topic's limit when the broker refused it
         self.task: asyncio.Task[None] | None = None
 
     def forget(self) -> None:
@@ -71,9 +78,18 @@ class _Stream:
 class Publisher:
     """Publishes every stream whose partition this process holds the lease of."""
 
-    def __init__(self, pool: asyncpg.Pool, producing: Producing, holder: str, partitions: int, namespace: str) -> None:
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        producing: Producing,
+        limits: FactLimits,
+        holder: str,
+        partitions: int,
+        namespace: str,
+    ) -> None:
         self._pool = pool
         self._producing = producing
+        self._limits = limits
         self._namespace = namespace
         self._partitions = partitions
         self._streams: dict[StreamKey, _Stream] = {}
@@ -184,10 +200,10 @@ class Publisher:
             await asyncio.sleep(RENEW_SECONDS)
 
     async def _publish(self, key: StreamKey, stream: _Stream) -> None:
-        """One term after the other, while the lease is held and no person is needed."""
+        """One term after the other, while the lease is held."""
         stream.forget()
         pause = POLL_SECONDS
-        while stream.halted is None:
+        while True:
             if key[1] not in self._leases.held:
                 stream.forget()
                 stream.wake.clear()
@@ -195,22 +211,33 @@ class Publisher:
             before = stream.sent
             try:
                 await self._term(key, stream)
+            except Halted as why:
+                self._halt(key, stream, str(why))
+                stream.forget()
+                await asyncio.sleep(HALT_SECONDS)
             except (Restart, ProduceUnknown) as why:
                 stream.forget()
                 calm = isinstance(why, Restart) or stream.sent > before
                 pause = POLL_SECONDS if calm else min(pause * 2, _LONGEST_PAUSE)
                 await asyncio.sleep(pause)
-        await asyncio.Event().wait()
 
     def _halt(self, key: StreamKey, stream: _Stream, reason: str) -> None:
+        """Say once what holds the stream; it is tried again every few seconds, so that it goes on once it is mended."""
+        if stream.halted != reason:
+            _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": reason})
         stream.halted = reason
-        _log.error("stream halted", extra={"topic": key[0], "partition": key[1], "reason": reason})
+
+    def _go_on(self, key: StreamKey, stream: _Stream) -> None:
+        if stream.halted is not None:
+            _log.warning("stream goes on", extra={"topic": key[0], "partition": key[1]})
+        stream.halted = stream.refused = None
 
     async def _term(self, key: StreamKey, stream: _Stream) -> None:
         """Publish until something is unknown; then everything held in memory is read again."""
         async with borrow(self._pool) as connection:
             stream.epoch, stream.cursor = await load_stream(connection, key)
-        while stream.halted is None:
+        stream.batch_bytes = _BATCH_BYTES
+        while True:
             if key[1] not in self._leases.held:
                 raise Restart
             stream.wake.clear()
@@ -218,7 +245,8 @@ class Publisher:
             if stream.cursor is not None and segments:
                 failpoints.reach("chosen")
                 await self._send(key, stream, segments)
-            elif stream.cursor is not None and stream.halted is None:
+            elif stream.cursor is not None:
+                self._go_on(key, stream)
                 await stream.wake.wait()
             if stream.cursor is None:
                 raise Restart
@@ -249,27 +277,33 @@ class Publisher:
             _, published = await load_stream(connection, key)
         if published > cursor:  # another replica went on while this one slept on its cursor
             raise Restart
-        self._halt(key, stream, f"outbox hole: {segments[0].epoch}:{segments[0].first} after {cursor}")
-        return []
+        raise Halted(f"outbox hole: {segments[0].epoch}:{segments[0].first} after {cursor}")
 
     async def _send(self, key: StreamKey, stream: _Stream, segments: list[Segment]) -> None:
         """Send what fits into one batch, in order, and move the cursor to the last number acknowledged."""
         assert stream.cursor is not None
         topic = _TOPICS[key[0]]
-        records, ends = _records(segments, stream.cursor, topic.source, stream.batch_bytes)
+        limit = self._limits.topic_bytes(key[0])
+        records, ends = _records(segments, stream.cursor, topic.source, min(stream.batch_bytes, limit))
+        too_large = Halted(f"unpublishable: the broker refuses the fact {ends[0]} for its size")
+        if stream.refused == (ends[0], limit):  # a producer is not to be lost to the same refusal again
+            self._limits.refused()
+            raise too_large
         try:
             count = await self._producing.send(topic.full_name(self._namespace), key[1], records)
         except ProduceTooLarge:
-            if len(records) > 1:
-                stream.batch_bytes = _size(records) // 2
-            else:
-                self._halt(key, stream, f"unpublishable: the broker refuses the fact {ends[0]} for its size")
+            self._limits.refused()
+            stream.batch_bytes = _size(records) // 2
+            if len(records) == 1:
+                stream.refused = (ends[0], limit)
+                raise too_large from None
             return
         failpoints.reach("produced")
         if stream.cursor is None:  # the epoch changed while the batch was under way
             raise Restart
         stream.cursor = ends[count - 1]
         stream.sent += count
+        self._go_on(key, stream)
         self._recorder.note(key, stream.cursor, stream.epoch)
         async with self._acked:
             self._acked.notify_all()

@@ -22,12 +22,12 @@ from shared.bus import failpoints
 from shared.bus.dead_letters import blocked_keys
 from shared.bus.headers import Packed
 from shared.bus.history import begin_if_other
+from shared.bus.limits import FactLimits
 from shared.bus.partitions import partition_of
 from shared.bus.streams import OtherHistory, Segment, StreamKey, append
 from shared.clock import Clock
 from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
 from shared.db.pool import borrow
-from shared.errors import Permanent
 from shared.events.envelope import Envelope
 from shared.events.kinds import Fact
 from shared.events.registry import BY_MODEL
@@ -40,12 +40,6 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 
 ATTEMPTS = 6
-MAX_FACT_BYTES = 700_000
-"""Three quarters of the broker's limit for a record (P8): what is appended can always be published."""
-
-
-class FactTooLarge(Permanent):
-    """A fact is larger than the topic can carry."""
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):
@@ -63,11 +57,14 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
 class UnitOfWork:
     """One open transaction. `now` is the domain's instant, read once, so that a decision has one present."""
 
-    def __init__(self, connection: asyncpg.Connection, service: str, partitions: int, now: datetime) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, service: str, partitions: int, now: datetime, limits: FactLimits
+    ) -> None:
         self.connection = connection
         self.now = now
         self._service = service
         self._partitions = partitions
+        self._limits = limits
         self._facts: dict[StreamKey, list[Packed]] = {}
         self._ordinals: dict[str, int] = {}
         self.appended: tuple[Segment, ...] = ()
@@ -92,9 +89,6 @@ class UnitOfWork:
         kind = BY_MODEL[type(fact)]
         if kind.topic.writer != self._service:
             raise ValueError(f"{self._service} does not write {kind.name}")
-        value = _encode(fact)
-        if len(value) > MAX_FACT_BYTES:
-            raise FactTooLarge(f"{kind.name}: {len(value)} bytes, at most {MAX_FACT_BYTES}")
         key = kind.key_of(fact)
         parent = traceparent or (cause.envelope.traceparent if cause else current_traceparent())
         identity = self._derived(cause.envelope) if cause else uuid7()
@@ -105,8 +99,9 @@ class UnitOfWork:
             key=key,
             traceparent=child_traceparent(parent, f"create {kind.name}"),
             cause_id=cause.envelope.id if cause else None,
-            value=value,
+            value=_encode(fact),
         )
+        self._limits.check(kind.topic.name, packed)
         self._facts.setdefault((kind.topic.name, partition_of(key, self._partitions)), []).append(packed)
         return identity
 
@@ -134,6 +129,7 @@ class Transactions:
     clock: Clock
     metrics: Metrics
     offer: Callable[[Sequence[Segment]], None]
+    limits: FactLimits
 
     async def once(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Run `act` in one transaction and commit it.
@@ -149,7 +145,7 @@ class Transactions:
             transaction = connection.transaction()
             await transaction.start()
             try:
-                uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now())
+                uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now(), self.limits)
                 result = await act(uow)
                 segments = await uow.append()
                 if segments:

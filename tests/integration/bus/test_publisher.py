@@ -1,4 +1,4 @@
-"""Two publishers, late records of progress, and a broker that takes less than it did."""
+"""Two publishers, and late records of progress."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from functools import partial
 
 import asyncpg
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.bus.bus import Bus
 from shared.bus.leases import Leases
@@ -62,31 +60,6 @@ async def test_a_hole_in_the_outbox_halts_the_stream_and_says_so(toys: Toys) -> 
 
 async def _halted(bus: Bus) -> bool:
     return "stream_halted" in {why.code for why in await bus.not_ready()}
-
-
-async def test_a_batch_above_the_brokers_limit_is_halved_and_nothing_is_left_out(toys: Toys) -> None:
-    """One fact above the limit would halt its stream: only a person may give its number up, which is not built yet."""
-    await _limit(toys, 1_500)
-    customers = [f"c-{number}" for number in range(60)]
-    bus = toys.writer()
-    async with running(bus):
-        for number in range(3):
-            await bus.transact(partial(post, customers=customers, number=number))
-        await at_rest(bus)
-        assert await bus.not_ready() == []
-    log = await log_of(toys.stage, CARD)
-    assert faults_of(log) == []
-    assert len(facts_in(log)) == 180
-
-
-async def _limit(toys: Toys, size: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=toys.stage.infra.bootstrap)
-    await admin.start()
-    try:
-        name = CARD.full_name(toys.stage.namespace)
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": str(size)})])
-    finally:
-        await admin.close()
 
 
 async def _published(toys: Toys) -> tuple[int, int, int]:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from shared.bus.bus import Bus
 from shared.bus.handling import BatchHandler
 from shared.bus.inbox_tables import add_inbox_histories
+from shared.bus.limits import FactLimits
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
 from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3
@@ -280,7 +281,8 @@ async def deciding(url: str, partitions: int) -> AsyncIterator[Transactions]:
     """A writer that decides and never publishes: what it leaves behind is what a killed process does."""
     pool = await open_pool(url, size=2)
     try:
-        yield Transactions(pool, "ingest", partitions, FrozenClock(NOON), Metrics(), lambda _: None)
+        limits = FactLimits("", "arrears", "ingest")
+        yield Transactions(pool, "ingest", partitions, FrozenClock(NOON), Metrics(), lambda _: None, limits)
     finally:
         pool.terminate()
 
