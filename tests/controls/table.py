@@ -54,7 +54,8 @@ CONTROLS: Final = (
         "the stream's lock held to the commit",
         switches.stream_lock,
         f"{_BUS}/test_writers.py::test_what_two_racing_writers_commit_is_what_is_published_in_number_order",
-        says="outbox hole",
+        TimeoutError,
+        patience=5,
     ),
     Control(
         "the guard of versions",

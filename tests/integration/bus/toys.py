@@ -245,8 +245,6 @@ async def at_rest(*buses: Bus) -> None:
             if all(idle.idle for idle in found) and marks == last:
                 return
             last = marks if all(idle.idle for idle in found) else []
-            halted = [bus._publisher.halted() for bus in buses if bus._publisher]
-            assert not any(halted), halted  # such a stream waits for a person, and nobody comes
             await asyncio.sleep(0.03)
 
 
