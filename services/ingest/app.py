@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from services.ingest.answers import PROBLEM_TYPES
 from services.ingest.api import router
 from services.ingest.settings import Settings
+from services.ingest.timers import seen_timer
 from shared.bus.bus import Bus
 from shared.service import create_service
 from shared.web.app import Parts
@@ -16,7 +17,13 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """Return the service, made from its settings; `parts` are what a test sets otherwise."""
     settings = settings or Settings()
     parts = parts or Parts()
-    bus = Bus(service="ingest", settings=settings, clock=parts.clock or settings.clock(), metrics=parts.metrics)
+    bus = Bus(
+        service="ingest",
+        settings=settings,
+        clock=parts.clock or settings.clock(),
+        metrics=parts.metrics,
+        timers=(seen_timer(settings),),
+    )
     return create_service(
         bus,
         title="接入服务 Intake",

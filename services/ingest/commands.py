@@ -71,7 +71,7 @@ async def take(bus: Bus, verdicts: Verdicts) -> Taken:
 
 async def _record(uow: UnitOfWork, verdicts: Verdicts) -> list[Outcome]:
     events = firsts(verdicts)
-    new = await store.remember(uow.connection, events.values(), uow.now.date())
+    new = await store.remember(uow.connection, events.values())
     digests = {identity: event.digest for identity, event in events.items() if identity in new}
     digests |= await store.digests_of(uow.connection, [identity for identity in events if identity not in new])
     for identity, event in events.items():

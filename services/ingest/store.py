@@ -1,9 +1,19 @@
-"""Every SQL statement of intake."""
+"""Every SQL statement of intake.
+
+The events that were seen are kept in partitions of `seen_event`, each named after the day on which it began (`day`).
+Events are written to the newest one alone, and a newer one is begun only when nobody writes: whoever takes events holds
+a shared lock to the end of the transaction, and `turn_over` an exclusive one. So all writers of a time meet in one
+partition, whose key tells two racing requests apart; the older partitions are at rest, and looking into them is exact.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
 
 import asyncpg
 
@@ -11,19 +21,27 @@ from services.ingest.domain.intake import Sound
 from services.ingest.domain.outcomes import Identity
 from shared.bus.streams import Segment, StreamKey
 
+_TURN: Final = 0x7365656E  # "seen"
+
+_TAKE_PART = f"SELECT pg_advisory_xact_lock_shared({_TURN})"
+_TURN_ALONE = f"SELECT pg_advisory_xact_lock({_TURN})"
+
 # Sorted, so that two requests that bring the same events wait for each other and never for ever (L5).
 _REMEMBER = """
-INSERT INTO seen_event (source, id, digest, day)
-SELECT source, id, digest, $4 FROM unnest($1::text[], $2::text[], $3::bytea[]) AS e (source, id, digest)
-ORDER BY source, id
-ON CONFLICT (source, id) DO NOTHING
-RETURNING source, id
+WITH known AS MATERIALIZED (SELECT key FROM seen_event WHERE key = ANY ($1::uuid[]))
+INSERT INTO seen_event (key, day, digest)
+SELECT key, (SELECT max(day) FROM seen_part), digest FROM unnest($1::uuid[], $2::bytea[]) AS e (key, digest)
+WHERE key NOT IN (SELECT key FROM known)
+ORDER BY key
+ON CONFLICT (key, day) DO NOTHING
+RETURNING key
 """
 
-_DIGESTS = """
-SELECT s.source, s.id, s.digest
-FROM unnest($1::text[], $2::text[]) AS e (source, id) JOIN seen_event s USING (source, id)
-"""
+_DIGESTS = "SELECT key, digest FROM seen_event WHERE key = ANY ($1::uuid[])"
+
+_PARTS = "SELECT day FROM seen_part ORDER BY day"
+_BEGIN_PART = "CREATE TABLE seen_event_{0:%Y%m%d} PARTITION OF seen_event FOR VALUES IN ('{0:%Y-%m-%d}')"
+_DROP_PART = "DROP TABLE seen_event_{0:%Y%m%d}"
 
 # Only committed appends show, so whatever a known event told is at or below its stream's head.
 _HEADS = """
@@ -32,18 +50,20 @@ FROM unnest($1::text[], $2::int[]) AS w (topic, partition) JOIN outbox_stream s 
 """
 
 
-async def remember(connection: asyncpg.Connection, events: Collection[Sound], day: date) -> frozenset[Identity]:
+def key_of(identity: Identity) -> UUID:
+    """Return what an identity is stored as: 128 bits of its SHA-256. No source and no id holds the character 0."""
+    source, event_id = identity
+    return UUID(bytes=hashlib.sha256(f"{source}\x00{event_id}".encode()).digest()[:16])
+
+
+async def remember(connection: asyncpg.Connection, events: Collection[Sound]) -> frozenset[Identity]:
     """Keep the identities of `events`, which are all different, and return those that are new."""
     if not events:
         return frozenset()
-    rows = await connection.fetch(
-        _REMEMBER,
-        [event.source for event in events],
-        [event.id for event in events],
-        [event.digest for event in events],
-        day,
-    )
-    return frozenset((row["source"], row["id"]) for row in rows)
+    await connection.execute(_TAKE_PART)
+    by_key = {key_of(event.identity): event for event in events}
+    rows = await connection.fetch(_REMEMBER, list(by_key), [event.digest for event in by_key.values()])
+    return frozenset(by_key[row["key"]].identity for row in rows)
 
 
 async def digests_of(connection: asyncpg.Connection, identities: Collection[Identity]) -> Mapping[Identity, bytes]:
@@ -53,10 +73,48 @@ async def digests_of(connection: asyncpg.Connection, identities: Collection[Iden
     """
     if not identities:
         return {}
-    rows = await connection.fetch(
-        _DIGESTS, [source for source, _ in identities], [event_id for _, event_id in identities]
-    )
-    return {(row["source"], row["id"]): row["digest"] for row in rows}
+    by_key = {key_of(identity): identity for identity in identities}
+    rows = await connection.fetch(_DIGESTS, list(by_key))
+    return {by_key[row["key"]]: row["digest"] for row in rows}
+
+
+async def today(connection: asyncpg.Connection) -> date:
+    """Return the day by the database's clock, in UTC."""
+    day: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    return day
+
+
+async def turn_over(connection: asyncpg.Connection, today: date, *, width: timedelta, window: timedelta) -> int:
+    """Begin a new partition when the newest is `width` old, and drop those of which nothing is younger than `window`.
+
+    A partition holds what came until the next one began, however late that was; so it goes when the next one is as old
+    as the window. Nobody takes events meanwhile, and nobody waits when there is nothing to do.
+
+    Returns:
+        How many partitions were dropped.
+    """
+    if not any(_due(await _parts(connection), today, width, window)):
+        return 0
+    await connection.execute(_TURN_ALONE)
+    begins, gone = _due(await _parts(connection), today, width, window)  # another replica may have been first
+    if begins:
+        await connection.execute(_BEGIN_PART.format(today))
+        await connection.execute("INSERT INTO seen_part (day) VALUES ($1)", today)
+    for day in gone:
+        await connection.execute(_DROP_PART.format(day))
+    await connection.execute("DELETE FROM seen_part WHERE day = ANY ($1::date[])", gone)
+    return len(gone)
+
+
+async def _parts(connection: asyncpg.Connection) -> list[date]:
+    return [row["day"] for row in await connection.fetch(_PARTS)]
+
+
+def _due(parts: list[date], today: date, width: timedelta, window: timedelta) -> tuple[bool, list[date]]:
+    """Return whether a partition is to be begun, and which ones to be dropped."""
+    begins = today - parts[-1] >= width
+    gone = [day for day, following in pairwise([*parts, today] if begins else parts) if today - following >= window]
+    return begins, gone
 
 
 async def heads_of(connection: asyncpg.Connection, streams: Collection[StreamKey]) -> list[Segment]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from uuid import UUID
 
-from sqlalchemy import Column, Date, LargeBinary, MetaData, Text
+from sqlalchemy import Column, Date, LargeBinary, MetaData, Uuid
 from sqlmodel import Field, SQLModel
 
 from shared.bus.tables import add_bus_tables
@@ -20,11 +21,22 @@ class Table(SQLModel):
 
 
 class SeenEvent(Table, table=True):
-    """An event that was taken: its identity as received, a hash of its content, and the day, for retention."""
+    """An event that was taken: a hash of its identity as received and one of its content.
+
+    `day`: that on which its partition began. The key of a partition alone would do; it needs the day in it.
+    """
 
     __tablename__ = "seen_event"
+    __table_args__ = ({"postgresql_partition_by": "LIST (day)"},)
 
-    source: str = Field(sa_column=Column(Text, primary_key=True))
-    id: str = Field(sa_column=Column(Text, primary_key=True))
+    key: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    day: date = Field(sa_column=Column(Date, primary_key=True))
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    day: date = Field(sa_column=Column(Date, nullable=False))
+
+
+class SeenPart(Table, table=True):
+    """A partition of `seen_event` by the day on which it began; the newest takes what comes."""
+
+    __tablename__ = "seen_part"
+
+    day: date = Field(sa_column=Column(Date, primary_key=True))

@@ -21,13 +21,13 @@ from shared.bus.positions import subscribe
 from shared.events.registry import Topic
 
 
-def migrate(package: str, url: str) -> None:
-    """Run the migrations of `package` (for example `services.scoring`) on the database at `url`."""
+def migrate(package: str, url: str, to: str = "head") -> None:
+    """Run the migrations of `package` (for example `services.scoring`) on the database at `url`, up to one of them."""
     module = importlib.import_module(package)
     config = Config()
     config.set_main_option("script_location", f"{next(iter(module.__path__))}/migrations".replace("%", "%%"))
     config.attributes["url"] = url.replace("postgresql://", "postgresql+asyncpg://", 1)
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def subscriptions_of(package: str) -> Sequence[Topic]:

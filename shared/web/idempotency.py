@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -163,12 +162,6 @@ async def answer_once(
     answer = await act()
     await remember(connection, command, answer)
     return answer
-
-
-async def forget(connection: AnyConnection, before: datetime) -> int:
-    """Delete the keys that were stored before this instant and return how many (`shared.forgetting` calls it)."""
-    done = await connection.execute("DELETE FROM idempotency_key WHERE at < $1", before)
-    return int(done.rsplit(" ", 1)[1])
 
 
 def _header_problem(code: str, fault_zh: str, fault_en: str) -> Problem:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
@@ -275,14 +274,3 @@ async def test_capabilities_name_limits_and_types_with_their_schemas(http: httpx
     told = (await http.get("/v1/capabilities")).json()
     assert (told["max_events"], told["max_bytes"], told["effective_after_seconds"]) == (500, 1 << 20, 15)
     assert {each["type"] for each in told["types"]} == {f"arrears.{name}.v1" for name in DATA}
-
-
-async def test_seen_ids_keep_the_day_for_retention(http: httpx.AsyncClient, url: str) -> None:
-    await send(http, of("kept"))
-    connection = await asyncpg.connect(url)
-    try:
-        row = await connection.fetchrow("SELECT source, day FROM seen_event WHERE id = 'account.overdue_reported-kept'")
-    finally:
-        await connection.close()
-    assert row is not None
-    assert (row["source"], row["day"]) == ("/bank/cards", NOW.date())

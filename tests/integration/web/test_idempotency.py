@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.local.stack import Stack
 from shared.errors import Problem
-from shared.web.idempotency import DDL, Command, StoredAnswer, answer_once, forget, idempotency_table, recall
+from shared.web.idempotency import DDL, Command, StoredAnswer, answer_once, idempotency_table
 
 COMMAND = Command("sup-1", "key-1", "POST /v1/extensions", b"hash of the content")
 NAME = "web_idempotency"
@@ -92,16 +91,6 @@ async def test_two_people_may_use_one_key(pool: asyncpg.Pool) -> None:
     await send(pool, COMMAND)
     await send(pool, replace(COMMAND, subject="sup-2"))
     assert await effects(pool) == 2
-
-
-async def test_old_keys_are_forgotten_and_young_ones_kept(pool: asyncpg.Pool) -> None:
-    await send(pool, COMMAND)
-    await send(pool, replace(COMMAND, key="key-2"))
-    await pool.execute("UPDATE idempotency_key SET at = at - interval '30 days' WHERE key = 'key-1'")
-    async with pool.acquire() as connection, connection.transaction():
-        assert await forget(connection, datetime.now(UTC) - timedelta(days=7)) == 1
-        assert await recall(connection, COMMAND) is None
-        assert await recall(connection, replace(COMMAND, key="key-2")) is not None
 
 
 def differences(connection: Connection) -> list[object]:
