@@ -18,6 +18,7 @@ from shared.bus.background import keep_running
 from shared.bus.barrier import LogEnds, pass_barrier
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
+from shared.bus.erasing import with_erasing
 from shared.bus.handling import BatchHandler
 from shared.bus.history import begin_if_other
 from shared.bus.limits import FactLimits
@@ -94,7 +95,7 @@ class Bus:
         self.service = service
         self.clock = clock
         self.metrics = metrics or Metrics()
-        self.handle = handle
+        self.handle = with_erasing(handle) if handle else None
         self.decoder = Decoder(handles) if handle else None
         self._settings = settings
         self._subscriptions = tuple(subscriptions)

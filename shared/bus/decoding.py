@@ -11,7 +11,7 @@ from shared.bus.outcomes import Dead, Skip
 from shared.bus.unit_of_work import Incoming
 from shared.events.envelope import Envelope
 from shared.events.kinds import Fact
-from shared.events.registry import BY_NAME
+from shared.events.registry import BY_NAME, FactType
 
 
 class Raw(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +51,7 @@ class Decoder:
             envelope = to_envelope(raw.headers, raw.topic, raw.partition, raw.numbers)
         except ValueError as error:
             return Decoded(raw, verdict=Dead("envelope", str(error)))
-        found = self._unwanted(envelope) or self._fact(envelope, raw.body)
+        found = self._unwanted(envelope) or self._fact(BY_NAME[envelope.type], envelope, raw.body)
         if isinstance(found, Incoming):
             return Decoded(raw, found, envelope=envelope)
         return Decoded(raw, verdict=found, envelope=envelope)
@@ -64,10 +64,24 @@ class Decoder:
             return Dead("wrong_topic", f"{envelope.type} does not travel on {envelope.topic}")
         return None if envelope.type in self._decoders else Skip("not_ours")
 
-    def _fact(self, envelope: Envelope, body: bytes | None) -> Incoming | Dead:
-        if body is None:
+    def _fact(self, kind: FactType, envelope: Envelope, body: bytes | None) -> Incoming | Dead:
+        if body is None and not kind.erases:
             return Dead("no_body", "the record has no value")
+        if body is not None and kind.erases:
+            return Dead("body_of_erasure", "an erasure has no value")
         try:
+            if body is None:
+                return Incoming(envelope, _erasure(kind, envelope))
             return Incoming(envelope, self._decoders[envelope.type].decode(body))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
             return Dead("undecodable", str(error))
+
+
+def _erasure(kind: FactType, envelope: Envelope) -> Fact:
+    """Return the fact that a record without a value is (C1).
+
+    Raises:
+        msgspec.ValidationError: the key is none.
+    """
+    (name,) = kind.key_fields
+    return msgspec.convert({name: envelope.key, "as_of": envelope.time}, kind.model)

@@ -29,7 +29,7 @@ from shared.clock import Clock
 from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
 from shared.db.pool import borrow
 from shared.events.envelope import Envelope
-from shared.events.kinds import Fact
+from shared.events.kinds import Erasure, Fact
 from shared.events.registry import BY_MODEL
 from shared.ids import derived_id, uuid7
 from shared.telemetry.metrics import Metrics
@@ -81,7 +81,7 @@ class UnitOfWork:
 
         `cause`: the fact that it follows from; its id is derived from it (E6) and its trace goes on. Otherwise
         `traceparent` (kept in a row while a timer waited) or the present span is the trace. `time`: the domain's
-        instant when it is not now.
+        instant when it is not now. An erasure has no value, and its `as_of` is its time (C1).
 
         Raises:
             FactTooLarge: the topic could not carry it.
@@ -89,17 +89,18 @@ class UnitOfWork:
         kind = BY_MODEL[type(fact)]
         if kind.topic.writer != self._service:
             raise ValueError(f"{self._service} does not write {kind.name}")
+        value, told_at = _content_of(fact, time or self.now)
         key = kind.key_of(fact)
         parent = traceparent or (cause.envelope.traceparent if cause else current_traceparent())
         identity = self._derived(cause.envelope) if cause else uuid7()
         packed = Packed(
             id=str(identity),
             type=kind.name,
-            time=(time or self.now).isoformat(),
+            time=told_at.isoformat(),
             key=key,
             traceparent=child_traceparent(parent, f"create {kind.name}"),
             cause_id=cause.envelope.id if cause else None,
-            value=_encode(fact),
+            value=value,
         )
         self._limits.check(kind.topic.name, packed)
         self._facts.setdefault((kind.topic.name, partition_of(key, self._partitions)), []).append(packed)
@@ -117,6 +118,11 @@ class UnitOfWork:
         """Append what was emitted; called once, by whoever commits."""
         self.appended = tuple(await append(self.connection, self._facts))
         return self.appended
+
+
+def _content_of(fact: Fact, time: datetime) -> tuple[bytes | None, datetime]:
+    """Return a record's value and `ce_time`."""
+    return (None, fact.as_of) if isinstance(fact, Erasure) else (_encode(fact), time)
 
 
 @dataclass(frozen=True, slots=True)

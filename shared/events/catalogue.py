@@ -28,6 +28,8 @@ def page() -> str:
 
 def _row(kind: FactType) -> str:
     meaning = (inspect.getdoc(kind.model) or "").split("\n\n", 1)[0].replace("\n", " ")
+    if kind.erases:
+        meaning += " The record has a null value: its key and `ce_time` are the whole of it."
     return f"| `{kind.name}` | {' or '.join(f'`{name}`' for name in kind.key_fields)} | {meaning} |\n"
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from shared.events.kinds import Fact, Instant, Key, Language, Text, TimeOfDay
+from shared.events.kinds import Erasure, Fact, Instant, Key, Language, Text, TimeOfDay
 
 PhoneNumber = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$(?!\n)")]
 EmailAddress = Annotated[
@@ -55,3 +55,9 @@ class CustomerContactsChanged(Fact, frozen=True, kw_only=True):
     at_home: Annotated[tuple[AtHome, ...], Meta(max_length=14)] = ()
     night_contact_consent: bool = False
     refused_channels: Annotated[tuple[ContactChannel, ...], Meta(max_length=4)] = ()
+
+
+class CustomerContactsErased(Erasure, frozen=True, kw_only=True):
+    """How the customer was reached up to `as_of` is to be forgotten; older data never come back, newer begin anew."""
+
+    customer_id: Key

@@ -54,6 +54,15 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """What happened. Unknown fields are ignored when read, since a replay may meet a newer writer."""
 
 
+class Erasure(Fact, frozen=True, kw_only=True):
+    """The end of a key of a compacted topic: a record without a value, so the fact is its key and its `ce_time` (C1).
+
+    Nothing as old as `as_of`, or older, is known of the key from now on; what is newer begins anew.
+    """
+
+    as_of: Instant
+
+
 class Amount(Struct, frozen=True):
     """An amount of money: whole minor units and an ISO 4217 code. Two currencies are never added."""
 

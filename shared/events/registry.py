@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from shared.events import card, cases, contacts, notices, risk, staff, visits
-from shared.events.kinds import Fact
+from shared.events.kinds import Erasure, Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,11 @@ class FactType:
     model: type[Fact]
     topic: Topic
     key_fields: tuple[str, ...]
+
+    @property
+    def erases(self) -> bool:
+        """Whether its record has no value: with the older facts of its key it is compacted away (C1)."""
+        return issubclass(self.model, Erasure)
 
     def key_of(self, fact: Fact) -> str:
         """Return the key of `fact`: the customer it is about, or the colleague."""
@@ -73,6 +78,7 @@ FACT_TYPES: tuple[FactType, ...] = tuple(
         ("customer.stop_set", card.StopSet, CARD, _CUSTOMER),
         ("customer.stop_lifted", card.StopLifted, CARD, _CUSTOMER),
         ("customer.contacts_changed", contacts.CustomerContactsChanged, CONTACTS, _CUSTOMER),
+        ("contacts.erased", contacts.CustomerContactsErased, CONTACTS, _CUSTOMER),
         ("staff.changed", staff.StaffChanged, STAFF, ("staff_id",)),
         ("account.graded", risk.AccountGraded, RISK, _CUSTOMER),
         ("case.opened", cases.CaseOpened, CASES, _CUSTOMER),

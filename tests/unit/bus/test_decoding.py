@@ -7,9 +7,10 @@ from shared.bus.decoding import Decoder, Raw
 from shared.bus.headers import Headers, numbers_of
 from shared.bus.outcomes import Dead, Skip
 from shared.events.card import PaymentPosted
-from tests.unit.bus.build import changed, headers, payment
+from shared.events.contacts import CustomerContactsErased
+from tests.unit.bus.build import NOON, changed, headers, payment
 
-DECODER = Decoder({PaymentPosted})
+DECODER = Decoder({PaymentPosted, CustomerContactsErased})
 BODY = msgspec.json.encode(payment())
 
 
@@ -56,3 +57,28 @@ def test_what_can_never_take_effect_is_dead_with_a_code(
     assert isinstance(decoded.verdict, Dead)
     assert decoded.verdict.code == code
     assert decoded.incoming is None
+
+
+def erased(key: bytes = b"c-1") -> Headers:
+    return changed(changed(headers(), "ce_type", b"arrears.contacts.erased.v1"), "ce_partitionkey", key)
+
+
+def test_a_record_without_a_value_of_the_erasing_type_is_its_key_and_its_time() -> None:
+    decoded = DECODER.decode(raw(erased(), None, "contacts"))
+    assert decoded.incoming is not None
+    assert decoded.incoming.fact == CustomerContactsErased(customer_id="c-1", as_of=NOON)
+
+
+@pytest.mark.parametrize(
+    ("found", "body", "code"),
+    [
+        (erased(), b'{"customer_id":"c-1","as_of":"2026-02-25T04:00:00Z"}', "body_of_erasure"),
+        (erased(), b"", "body_of_erasure"),
+        (erased(b"no key"), None, "undecodable"),
+    ],
+    ids=["value", "empty", "key"],
+)
+def test_an_erasure_with_a_value_or_of_nobody_is_dead(found: Headers, body: bytes | None, code: str) -> None:
+    decoded = DECODER.decode(raw(found, body, "contacts"))
+    assert isinstance(decoded.verdict, Dead)
+    assert decoded.verdict.code == code
