@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -89,11 +88,12 @@ class Capabilities(BaseModel):
 
 
 DESCRIPTION = (
-    f"每次至多 {MAX_EVENTS} 个事件、{BODY_LIMIT} 字节。同一 (source, id) 只生效一次；批次中有冲突或拒收时应答 207。\n\n"
+    f"每次至多 {MAX_EVENTS} 个事件、{BODY_LIMIT} 字节。同一 (source, id) 只生效一次；批次中有冲突或拒收时应答 207。"
+    "操作员只能发送资料删除事件。\n\n"
     f"At most {MAX_EVENTS} events and {BODY_LIMIT} bytes a request. One (source, id) takes effect once; a batch with a"
-    " conflict or a rejection is answered 207. An event that ends or limits pressure (stop, cure, payment, contacts) is"
-    " answered with effective_at, from which nothing that it forbids leaves any more; without it the event is recorded"
-    " and will be published as soon as the log can be reached."
+    " conflict or a rejection is answered 207. An event that ends or limits pressure (stop, cure, payment, contacts,"
+    " erasure) is answered with effective_at, from which nothing that it forbids leaves any more; without it the event"
+    " is recorded and will be published as soon as the log can be reached. An operator may send erasures only."
 )
 
 EXAMPLE: dict[str, Any] = {
@@ -143,8 +143,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def single(verdict: Sound | Rejected, taken: Taken, request: Request) -> Response:
+def single(taken: Taken, request: Request) -> Response:
     """Return the answer to one event: its own status."""
+    (verdict,) = taken.verdicts
     (outcome,) = taken.outcomes
     problem = _problem(verdict, outcome)
     if problem is not None:
@@ -153,11 +154,11 @@ def single(verdict: Sound | Rejected, taken: Taken, request: Request) -> Respons
     return _json(answer, 202 if answer.effective_at is None else 200)
 
 
-def batch(verdicts: Sequence[Sound | Rejected], taken: Taken, request: Request) -> Response:
+def batch(taken: Taken, request: Request) -> Response:
     """Return the answer to a batch: an item for each event."""
     items = [
         _item(index, verdict, outcome, taken, request)
-        for index, (verdict, outcome) in enumerate(zip(verdicts, taken.outcomes, strict=True))
+        for index, (verdict, outcome) in enumerate(zip(taken.verdicts, taken.outcomes, strict=True))
     ]
     return _json(BatchAnswer(items=items), 202 if all_taken(taken.outcomes) else 207)
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.ingest import answers, commands
 from services.ingest.answers import BATCH, STRUCTURED
+from services.ingest.domain.envelope import ERASURES
 from services.ingest.domain.intake import judge_all
 from services.ingest.domain.rules import Present
 from services.ingest.settings import Settings
@@ -20,7 +21,7 @@ from shared.web.auth import Principal, Role, require
 
 router = APIRouter(tags=["intake"])
 
-Upstream = Annotated[Principal, require(Role.UPSTREAM)]
+Sender = Annotated[Principal, require(Role.UPSTREAM, Role.OPERATOR)]
 Reader = Annotated[Principal, require(Role.UPSTREAM, Role.OPERATOR)]
 
 
@@ -31,10 +32,11 @@ Reader = Annotated[Principal, require(Role.UPSTREAM, Role.OPERATOR)]
     responses=answers.RESPONSES,
     openapi_extra=answers.REQUEST_BODY,
 )
-async def post_events(request: Request, bus: BusDep, _caller: Upstream) -> Response:
-    """Judge and take one event, or a batch of them."""
+async def post_events(request: Request, bus: BusDep, caller: Sender) -> Response:
+    """Judge and take one event, or a batch of them; an operator sends erasures only."""
     batched = _is_batch(request.headers.get("content-type", ""))
     events = _events(await request.body(), batched=batched)
+    _check_sender(caller, events)
     settings: Settings = request.app.state.settings
     verdicts = judge_all(events, Present(bus.clock.now(), settings.tolerance, settings.zone_info))
     try:
@@ -44,8 +46,8 @@ async def post_events(request: Request, bus: BusDep, _caller: Upstream) -> Respo
     for outcome in taken.outcomes:
         request.app.state.metrics.intake_items.labels(outcome).inc()
     if batched:
-        return answers.batch(verdicts, taken, request)
-    return answers.single(verdicts[0], taken, request)
+        return answers.batch(taken, request)
+    return answers.single(taken, request)
 
 
 @router.get("/v1/capabilities", summary="可接收的内容与上限 / What is taken, and the limits")
@@ -64,6 +66,17 @@ def _is_batch(content_type: str) -> bool:
             extra={"accepted": [STRUCTURED, BATCH]},
         )
     return kind == BATCH
+
+
+def _check_sender(caller: Principal, events: list[Any]) -> None:
+    if caller.has(Role.UPSTREAM):
+        return
+    if any(not isinstance(event, dict) or event.get("type") not in ERASURES for event in events):
+        raise Problem(
+            "forbidden",
+            "操作员只能发送资料删除事件。",
+            f"An operator may send erasures only ({', '.join(sorted(ERASURES))}).",
+        )
 
 
 def _events(body: bytes, *, batched: bool) -> list[Any]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.ingest import store
+from services.ingest.domain.contacts_told import judge_contacts
 from services.ingest.domain.intake import Rejected, Sound
 from services.ingest.domain.outcomes import Outcome, firsts, outcomes_of
 from shared.bus.barrier import WINDOW_SECONDS
 from shared.bus.bus import Bus
 from shared.bus.streams import Segment, StreamKey
 from shared.bus.unit_of_work import UnitOfWork
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
 from shared.events.registry import BY_MODEL
 
 EFFECTIVE_AFTER = timedelta(seconds=WINDOW_SECONDS)
@@ -28,9 +30,11 @@ Verdicts = Sequence[Sound | Rejected]
 class Taken:
     """What became of each event, in order; `effective_at` is of those that end or limit pressure.
 
+    `verdicts`: as given, but for events that what was told before makes wrong.
     It is the machine's instant from which they hold everywhere, or none when that is not known in time.
     """
 
+    verdicts: Verdicts
     outcomes: Sequence[Outcome]
     effective_at: datetime | None
 
@@ -40,6 +44,7 @@ class _Recorded:
     """A transaction's work. `urgent`: the streams that senders wait for; `heads`: how far they went before it."""
 
     uow: UnitOfWork
+    verdicts: Verdicts
     outcomes: Sequence[Outcome]
     urgent: Sequence[StreamKey]
     heads: Sequence[Segment]
@@ -59,25 +64,43 @@ async def take(bus: Bus, verdicts: Verdicts) -> Taken:
     """
 
     async def act(uow: UnitOfWork) -> _Recorded:
-        outcomes = await _record(uow, verdicts)
-        urgent = _urgent_streams(bus, verdicts, outcomes)
-        return _Recorded(uow, outcomes, urgent, await store.heads_of(uow.connection, urgent))
+        judged, outcomes = await _record(uow, verdicts)
+        urgent = _urgent_streams(bus, judged, outcomes)
+        return _Recorded(uow, judged, outcomes, urgent, await store.heads_of(uow.connection, urgent))
 
     recorded = await bus.transact(act)
     awaited = recorded.awaited()
     published_at = await bus.published(awaited, PUBLISH_SECONDS) if awaited else None
-    return Taken(recorded.outcomes, published_at + EFFECTIVE_AFTER if published_at else None)
+    return Taken(recorded.verdicts, recorded.outcomes, published_at + EFFECTIVE_AFTER if published_at else None)
 
 
-async def _record(uow: UnitOfWork, verdicts: Verdicts) -> list[Outcome]:
+async def _record(uow: UnitOfWork, verdicts: Verdicts) -> tuple[Verdicts, list[Outcome]]:
     events = firsts(verdicts)
-    new = await store.remember(uow.connection, events.values())
+    remembered = await store.remember(uow.connection, events.values())
+    told = await store.lock_told(uow.connection, _customers(events[identity] for identity in remembered))
+    contacts = judge_contacts(
+        (event for identity, event in events.items() if identity in remembered),
+        {customer_id: before for customer_id, (_, before) in told.items()},
+    )
+    await store.forget(uow.connection, contacts.refused.keys())
+    await store.save_told(uow.connection, told, contacts.after)
+    verdicts = [contacts.refused.get(each.identity, each) if isinstance(each, Sound) else each for each in verdicts]
+    events = firsts(verdicts)
+    new = remembered - contacts.refused.keys()
     digests = {identity: event.digest for identity, event in events.items() if identity in new}
     digests |= await store.digests_of(uow.connection, [identity for identity in events if identity not in new])
     for identity, event in events.items():
-        if identity in new:
-            uow.emit(event.fact, traceparent=event.traceparent, time=event.time)
-    return outcomes_of(verdicts, new, digests)
+        fact = contacts.facts.get(identity, event.fact) if identity in new else None
+        if fact is not None:
+            uow.emit(fact, traceparent=event.traceparent, time=event.time)
+    return verdicts, outcomes_of(verdicts, new, digests)
+
+
+def _customers(events: Iterable[Sound]) -> Iterator[str]:
+    """Yield the customers of events about contacts."""
+    for event in events:
+        if isinstance(event.fact, CustomerContactsChanged | CustomerContactsErased):
+            yield event.fact.customer_id
 
 
 def _urgent_streams(bus: Bus, verdicts: Verdicts, outcomes: Sequence[Outcome]) -> list[StreamKey]:

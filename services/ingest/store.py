@@ -9,7 +9,7 @@ partition, whose key tells two racing requests apart; the older partitions are a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Final
@@ -17,9 +17,11 @@ from uuid import UUID
 
 import asyncpg
 
+from services.ingest.domain.contacts_told import Told
 from services.ingest.domain.intake import Sound
 from services.ingest.domain.outcomes import Identity
 from shared.bus.streams import Segment, StreamKey
+from shared.db.guard import all_saved
 
 _TURN: Final = 0x7365656E  # "seen"
 
@@ -43,6 +45,25 @@ _PARTS = "SELECT day FROM seen_part ORDER BY day"
 _BEGIN_PART = "CREATE TABLE seen_event_{0:%Y%m%d} PARTITION OF seen_event FOR VALUES IN ('{0:%Y-%m-%d}')"
 _DROP_PART = "DROP TABLE seen_event_{0:%Y%m%d}"
 
+_FORGET = "DELETE FROM seen_event WHERE key = ANY ($1::uuid[])"
+
+_LOCK_TOLD = """
+SELECT customer_id, version, as_of, erased_as_of FROM contacts_told WHERE customer_id = ANY ($1)
+ORDER BY customer_id FOR UPDATE
+"""
+
+_SAVE_TOLD = """
+INSERT INTO contacts_told (customer_id, version, as_of, erased_as_of)
+SELECT customer_id, version, as_of, erased_as_of
+FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+    AS t (customer_id, version, as_of, erased_as_of)
+ORDER BY customer_id
+ON CONFLICT (customer_id) DO UPDATE
+SET version = excluded.version, as_of = excluded.as_of, erased_as_of = excluded.erased_as_of
+WHERE contacts_told.version = excluded.version - 1
+RETURNING customer_id
+"""
+
 # Only committed appends show, so whatever a known event told is at or below its stream's head.
 _HEADS = """
 SELECT s.topic, s.partition, s.epoch, s.head
@@ -64,6 +85,41 @@ async def remember(connection: asyncpg.Connection, events: Collection[Sound]) ->
     by_key = {key_of(event.identity): event for event in events}
     rows = await connection.fetch(_REMEMBER, list(by_key), [event.digest for event in by_key.values()])
     return frozenset(by_key[row["key"]].identity for row in rows)
+
+
+async def forget(connection: asyncpg.Connection, identities: Collection[Identity]) -> None:
+    """Forget the identities of events that were refused after all: they may be sent again, corrected."""
+    if identities:
+        await connection.execute(_FORGET, [key_of(identity) for identity in identities])
+
+
+async def lock_told(connection: asyncpg.Connection, customer_ids: Iterable[str]) -> dict[str, tuple[int, Told]]:
+    """Lock and return how far each customer's contact data were told, with the row's version (0: there is none)."""
+    wanted = sorted(set(customer_ids))
+    rows = await connection.fetch(_LOCK_TOLD, wanted) if wanted else []
+    found = {row["customer_id"]: (row["version"], Told(row["as_of"], row["erased_as_of"])) for row in rows}
+    return {key: found.get(key, (0, Told())) for key in wanted}
+
+
+async def save_told(
+    connection: asyncpg.Connection, held: Mapping[str, tuple[int, Told]], after: Mapping[str, Told]
+) -> None:
+    """Write what changed over the versions that were read.
+
+    Raises:
+        StaleState: another request was first; nothing may be committed.
+    """
+    changed = [key for key, (_, before) in held.items() if after[key] != before]
+    if not changed:
+        return
+    rows = await connection.fetch(
+        _SAVE_TOLD,
+        changed,
+        [held[key][0] + 1 for key in changed],
+        [after[key].as_of for key in changed],
+        [after[key].erased_as_of for key in changed],
+    )
+    all_saved(sent=len(changed), returned=len(rows))
 
 
 async def digests_of(connection: asyncpg.Connection, identities: Collection[Identity]) -> Mapping[Identity, bytes]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import Column, Date, LargeBinary, MetaData, Uuid
+from sqlalchemy import BigInteger, Column, Date, DateTime, LargeBinary, MetaData, Text, Uuid
 from sqlmodel import Field, SQLModel
 
 from shared.bus.tables import add_bus_tables
@@ -40,3 +40,14 @@ class SeenPart(Table, table=True):
     __tablename__ = "seen_part"
 
     day: date = Field(sa_column=Column(Date, primary_key=True))
+
+
+class ContactsTold(Table, table=True):
+    """How far a customer's contact data were told and erased: instants, none of the data (`domain.contacts_told`)."""
+
+    __tablename__ = "contacts_told"
+
+    customer_id: str = Field(sa_column=Column(Text, primary_key=True))
+    version: int = Field(sa_column=Column(BigInteger, nullable=False))
+    as_of: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))
+    erased_as_of: datetime | None = Field(sa_column=Column(DateTime(timezone=True)))

@@ -21,6 +21,9 @@ from shared.events.registry import BY_NAME, CARD, CONTACTS, FactType
 ACCEPTED: Mapping[str, FactType] = {name: kind for name, kind in BY_NAME.items() if kind.topic in (CARD, CONTACTS)}
 """Every type of event that is taken in."""
 
+ERASURES = frozenset(name for name, kind in ACCEPTED.items() if kind.erases)
+"""The types that an operator may send as well."""
+
 # A (source, id) is one row of an index, so both are bounded; CloudEvents asks for 64 characters at least.
 Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 _OPTIONAL = frozenset({"subject", "dataschema"})

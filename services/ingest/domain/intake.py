@@ -19,11 +19,13 @@ from services.ingest.domain.rules import Present, broken_rules, card_numbers, ma
 from services.ingest.domain.shape import fits, shape_faults, sound_fields, unknown_fields
 from shared.errors import FieldError
 from shared.events.card import AccountCured, PaymentPosted, StopSet
-from shared.events.contacts import CustomerContactsChanged
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
 from shared.events.kinds import Fact, Instant
 from shared.events.registry import FactType
 
-ENDS_PRESSURE: frozenset[type[Fact]] = frozenset({StopSet, AccountCured, PaymentPosted, CustomerContactsChanged})
+ENDS_PRESSURE: frozenset[type[Fact]] = frozenset(
+    {StopSet, AccountCured, PaymentPosted, CustomerContactsChanged, CustomerContactsErased}
+)
 """Facts that end or limit what the customer is pressed with: their sender is told from when (B2)."""
 
 MAX_FAULTS = 50

@@ -27,7 +27,7 @@ from shared.events.card import (
     StopLifted,
     StopSet,
 )
-from shared.events.contacts import Address, AtHome, CustomerContactsChanged
+from shared.events.contacts import Address, AtHome, CustomerContactsChanged, CustomerContactsErased
 from shared.events.kinds import Fact
 from shared.money import is_currency
 from shared.rules.zones import is_zone
@@ -149,6 +149,7 @@ RULES: Mapping[type[Fact], tuple[Rule, ...]] = {
         Rule(("addresses",), _addresses_differ),
         Rule(("at_home",), _at_home_until_is_after_since),
     ),
+    CustomerContactsErased: (_instant("as_of"),),
 }
 """Every fact that is taken in, and what must hold of it."""
 

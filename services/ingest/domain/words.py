@@ -140,6 +140,13 @@ NO_SUCH_TYPE = Wrong(
     "use one of the types listed by /v1/capabilities",
 )
 
+NEWER_CONTACTS = Wrong(
+    "早于此后收到的联系资料",
+    "is before contact data that were sent since",
+    "要删除的若包括较新的资料，请使用不早于它们的 as_of，并以新的 id 发送",
+    "if the newer data are to be erased too, send an as_of that is not before theirs, under a new id",
+)
+
 
 def one_of(values: tuple[object, ...]) -> Wrong:
     """Return the fault of a value that is not one of `values`."""

@@ -60,6 +60,7 @@ DATA: dict[str, dict[str, Any]] = {
     "customer.stop_set": {"customer_id": "c-1", "kind": "dispute", "set_at": "2026-02-25T09:00:00+08:00"},
     "customer.stop_lifted": {"customer_id": "c-1", "kind": "dispute", "lifted_at": "2026-02-25T09:00:00+08:00"},
     "customer.contacts_changed": _CONTACTS,
+    "contacts.erased": {"customer_id": "c-1", "as_of": "2026-02-25T09:00:00+08:00"},
 }
 
 

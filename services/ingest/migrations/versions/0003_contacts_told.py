@@ -1,0 +1,25 @@
+"""How far each customer's contact data were told and erased.
+
+Revision ID: 0003
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create its table."""
+    op.execute(
+        """
+        CREATE TABLE contacts_told (
+            customer_id text NOT NULL PRIMARY KEY, version bigint NOT NULL,
+            as_of timestamptz, erased_as_of timestamptz
+        )
+        """
+    )
