@@ -18,7 +18,7 @@ from services.notify.store.customers import Held
 from shared.bus.outcomes import DONE, Dead, Outcome, Skip
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.cases import ReminderDue
-from shared.events.kinds import Fact
+from shared.events.kinds import Erasure, Fact
 from shared.events.registry import CARD, CASES, CONTACTS, STAFF, VISITS, Topic
 from shared.events.staff import StaffChanged
 from shared.money import CurrencyMismatch
@@ -44,6 +44,7 @@ async def handle(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome
         if isinstance(item.fact, ReminderDue)
     ]
     await notices.add(uow.connection, drafts)
+    await notices.erase(uow.connection, sorted({item.key for item in batch if isinstance(item.fact, Erasure)}))
     made = [(REPORTS[type(item.fact)](item.fact), item.envelope.traceparent) for item in batch if _reports(item)]
     await reports.add_reports(uow.connection, made)
     return outcomes

@@ -48,6 +48,12 @@ _CONTACTS_UNKNOWN = Reason(
     "The customer's contact data never came, so nothing is sent.",
 )
 
+_CONTACTS_ERASED = Reason(
+    "contacts_erased",
+    "客户联系资料已按要求删除，不发提醒。",
+    "The customer's contact data were erased on request, so nothing is sent.",
+)
+
 
 class Owing(Struct, frozen=True):
     """An account that a reminder names, and what is past due on it now."""
@@ -99,7 +105,7 @@ def decide(
         return Suppress(ended)
     reach = customer.reach
     if reach is None:
-        return _contacts_missing(reminder, at)
+        return _contacts_missing(reminder, customer, at)
     address = next(iter(reach.mobiles if reminder.channel == "sms" else reach.emails), None)
     if address is None:
         return Suppress(_NO_ADDRESS)
@@ -124,10 +130,16 @@ def still_owing(reminder: Reminder, customer: Customer) -> tuple[Owing, ...]:
     return tuple(found)
 
 
-def ledger_of(sent: Iterable[tuple[datetime, MessageChannel, str]]) -> contact.ContactLedger:
-    """Return the ledger of messages: when, through which channel, to which address."""
+def ledger_of(sent: Iterable[tuple[datetime, MessageChannel, str | None]]) -> contact.ContactLedger:
+    """Return the ledger of messages: when, through which channel, to which address (none: erased since).
+
+    A contact whose address was erased still counts for the customer, but for no number or mailbox.
+    """
     return contact.ContactLedger(
-        tuple(contact.Attempt(at, channel, method_of(address)) for at, channel, address in sent)
+        tuple(
+            contact.Attempt(at, channel, _FORGOTTEN if address is None else method_of(address))
+            for at, channel, address in sent
+        )
     )
 
 
@@ -161,7 +173,9 @@ def _nothing_owing(reminder: Reminder, customer: Customer) -> Reason:
     return _PAID if known else _NOTHING_OWED
 
 
-def _contacts_missing(reminder: Reminder, at: datetime) -> Verdict:
+def _contacts_missing(reminder: Reminder, customer: Customer, at: datetime) -> Verdict:
+    if customer.erased_as_of is not None:
+        return Suppress(_CONTACTS_ERASED)
     until = reminder.due_at + CONTACTS_WAIT
     return Wait(until, _CONTACTS_AWAITED) if at < until else Suppress(_CONTACTS_UNKNOWN)
 
@@ -187,4 +201,5 @@ def _refused(customer: Customer, reach: Reach) -> frozenset[Channel]:
     return frozenset(channel for channel in channels if channel in refused)
 
 
+_FORGOTTEN: Final = "erased"
 _NIGHT: Final[frozenset[Consent]] = frozenset({"night_contact"})

@@ -17,7 +17,7 @@ from msgspec import structs
 from services.notify.domain.model import CaseMark, Customer, OptOut, Reach
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
 from shared.events.cases import CaseClosed, CaseRecalled, ContactLogged
-from shared.events.contacts import CustomerContactsChanged
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
 from shared.events.kinds import Fact, MessageChannel
 from shared.money import Money
 from shared.rules import paid
@@ -86,9 +86,20 @@ def contacts_changed(customer: Customer, fact: CustomerContactsChanged) -> Custo
         refused=tuple(sorted(set(fact.refused_channels))),
     )
     held = customer.reach
+    if customer.erased_as_of is not None and told.as_of <= customer.erased_as_of:
+        return customer
     if held is not None and (held.as_of, _content(held)) >= (told.as_of, _content(told)):
         return customer
     return structs.replace(customer, reach=told)
+
+
+def contacts_erased(customer: Customer, fact: CustomerContactsErased) -> Customer:
+    """How the customer was reached is forgotten; only what is newer than the erasure stays, or comes."""
+    if customer.erased_as_of is not None and fact.as_of <= customer.erased_as_of:
+        return customer
+    held = customer.reach
+    newer = held if held is not None and held.as_of > fact.as_of else None
+    return structs.replace(customer, reach=newer, erased_as_of=fact.as_of)
 
 
 def case_closed(customer: Customer, fact: CaseClosed) -> Customer:
@@ -121,6 +132,7 @@ FOLDS: Final[Mapping[type[Fact], Fold]] = MappingProxyType(
         StopLifted: stop_lifted,
         ContactLogged: contact_logged,
         CustomerContactsChanged: contacts_changed,
+        CustomerContactsErased: contacts_erased,
         CaseClosed: case_closed,
         CaseRecalled: case_recalled,
     }

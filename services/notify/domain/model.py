@@ -49,9 +49,11 @@ class Customer(Struct, frozen=True, omit_defaults=True):
     """The facts that decide whether a customer may be sent a reminder; stored as it is, compact.
 
     Any order of the same facts gives the same value. A customer of whom only a stop is known is one as well.
+    `erased_as_of`: contact data this old or older were erased, and do not come back.
     """
 
     reach: Reach | None = None
+    erased_as_of: datetime | None = None
     accounts: tuple[AccountLedger, ...] = ()
     stops: Stops = Stops()
     opt_outs: tuple[OptOut, ...] = ()

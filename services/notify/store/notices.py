@@ -101,6 +101,10 @@ SET state = w.state, reason = w.reason, holder = NULL, lease_until = NULL,
 FROM jsonb_to_recordset($1::jsonb) AS w (notice_id text, state text, reason jsonb)
 WHERE n.notice_id = w.notice_id
 """
+# What law asks to be kept stays: that the message was sent, when, through what, about which amounts (in the payload).
+_ERASE = """
+UPDATE notice SET address = NULL, subject = NULL, text = NULL WHERE customer_id = ANY ($1) AND address IS NOT NULL
+"""
 _NEXT_TO_CUSTOMER = "SELECT min(due) FROM notice WHERE state IN ('due', 'waiting') AND customer_id IS NOT NULL"
 _NEXT_TO_COLLEAGUE = "SELECT min(due) FROM notice WHERE state IN ('due', 'waiting') AND staff_id IS NOT NULL"
 _NEXT_SENDING = "SELECT min(due) FROM notice WHERE state = 'sending'"
@@ -175,9 +179,9 @@ async def due_to_colleagues(connection: asyncpg.Connection, now: datetime, limit
 
 async def messages(
     connection: asyncpg.Connection, customer_ids: Collection[str], now: datetime
-) -> dict[str, list[tuple[datetime, MessageChannel, str]]]:
-    """Return the messages that left or may have left, by customer: the ledger of contacts."""
-    found: dict[str, list[tuple[datetime, MessageChannel, str]]] = {}
+) -> dict[str, list[tuple[datetime, MessageChannel, str | None]]]:
+    """Return the messages that left or may have left, by customer: the ledger of contacts. An address may be erased."""
+    found: dict[str, list[tuple[datetime, MessageChannel, str | None]]] = {}
     since = now - timedelta(days=LEDGER_DAYS)
     for row in await connection.fetch(_MESSAGES, sorted(customer_ids), since):
         found.setdefault(row["customer_id"], []).append((row["reserved_at"], row["channel"], row["address"]))
@@ -232,6 +236,12 @@ async def give_up(connection: asyncpg.Connection, ended: Sequence[Ended], now: d
     """Take notices out of the hands of a process that is gone."""
     if ended:
         await connection.execute(_GIVE_UP, _json(ended), now)
+
+
+async def erase(connection: asyncpg.Connection, customer_ids: Sequence[str]) -> None:
+    """Forget where notices to these customers went and how they were worded; their rows are locked."""
+    if customer_ids:
+        await connection.execute(_ERASE, list(customer_ids))
 
 
 async def next_to_customer(connection: asyncpg.Connection) -> datetime | None:

@@ -11,7 +11,7 @@ from services.notify.domain.folds import FOLDS
 from services.notify.domain.model import Customer, Reminder
 from shared.events.card import AccountOverdueReported, PaymentPosted
 from shared.events.cases import CaseAccount, ReminderDue
-from shared.events.contacts import CustomerContactsChanged, Phone
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased, Phone
 from shared.events.kinds import Fact, MessageChannel
 from shared.rules.rulebook import rulebook
 
@@ -66,6 +66,10 @@ def contacts(at: datetime = MORNING, **changed: object) -> CustomerContactsChang
         emails=("zhang@example.com",),
     )
     return structs.replace(usual, **changed)
+
+
+def erased(at: datetime = MORNING) -> CustomerContactsErased:
+    return CustomerContactsErased(customer_id="C1", as_of=at)
 
 
 def case_account(account_id: str = "A1", currency: str = "CNY", minor: int = 123_456) -> CaseAccount:

@@ -15,7 +15,7 @@ from shared.events.card import AccountCured, PaymentReversed, StopLifted, StopSe
 from shared.events.cases import CaseClosed, CaseRecalled, ContactLogged
 from shared.events.kinds import Fact, Reason
 from shared.money import CurrencyMismatch
-from tests.unit.notify.build import MORNING, contacts, customer, hours, overdue, payment
+from tests.unit.notify.build import MORNING, contacts, customer, erased, hours, overdue, payment
 
 WHEN = st.integers(0, 3).map(lambda number: MORNING + hours(number))
 ACCOUNT = st.sampled_from(["A1", "A2"])
@@ -33,6 +33,7 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.builds(lambda at: StopSet(customer_id="C1", kind="dispute", set_at=at), WHEN),
     st.builds(lambda at: StopLifted(customer_id="C1", kind="dispute", lifted_at=at), WHEN),
     st.builds(lambda at, name: contacts(at, name=name), WHEN, st.sampled_from(["张三", "李四"])),
+    st.builds(erased, WHEN),
     st.builds(lambda at: CaseClosed(case_id="K1", customer_id="C1", reason="paid", closed_at=at), WHEN),
     st.builds(
         lambda at, hand_over: CaseRecalled(
@@ -99,3 +100,15 @@ def test_a_landline_gets_no_short_message_and_nothing_more_than_needed_is_kept()
 def test_a_fact_in_another_currency_than_its_accounts_is_not_taken() -> None:
     with pytest.raises(CurrencyMismatch):
         customer(overdue("A1", 100, "CNY"), overdue("A1", 100, "USD", MORNING + hours(1)))
+
+
+def test_an_erasure_leaves_its_instant_and_nothing_of_the_customers_contacts() -> None:
+    """Seen to fail: with only the reach removed, older contact data that came later brought the name back."""
+    known = customer(contacts(), erased(MORNING + hours(1)), contacts(MORNING + hours(1)))
+    assert known == Customer(erased_as_of=MORNING + hours(1))
+
+
+def test_contact_data_newer_than_an_erasure_begin_anew() -> None:
+    known = customer(erased(), contacts(MORNING + hours(1)))
+    assert known.reach is not None
+    assert known == customer(contacts(MORNING + hours(1)), erased())
