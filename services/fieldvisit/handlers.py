@@ -21,6 +21,7 @@ from shared.bus.outcomes import DONE, Dead, Outcome, Skip
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, StopSet
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseRecalled, ContactLogged
+from shared.events.contacts import CustomerContactsErased
 from shared.events.kinds import Fact
 from shared.events.registry import CARD, CASES, CONTACTS, STAFF, Topic
 from shared.events.staff import StaffChanged
@@ -37,6 +38,7 @@ _ENDS_BY: Final[dict[WithdrawnReason, tuple[type[Fact], ...]]] = {
     "stopped": (StopSet, ContactLogged),
     "recalled": (CaseRecalled,),
     "closed": (CaseClosed,),
+    "erased": (CustomerContactsErased,),
 }
 
 

@@ -12,10 +12,11 @@ from typing import Final
 
 import asyncpg
 
+from shared.bus import letter_rows
 from shared.bus.dead_letters import headers_from_json
 from shared.bus.handling import BatchHandler
 from shared.bus.headers import numbers_of
-from shared.bus.masking import OUR_HEADERS
+from shared.bus.letter_rows import Acted
 from shared.bus.outcomes import DONE, Outcome, Skip
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.kinds import Erasure
@@ -23,26 +24,12 @@ from shared.events.kinds import Erasure
 BY: Final = "erasure"
 REASON: Final = "资料已按要求删除。 The data were erased on request."
 
-# An open letter of ours resolves itself: its fact is older than the erasure, so it would change nothing any more. One
-# without numbers is a stranger's: it stays for a person to look at, and keeps the headers by which it is known again.
 _LETTERS = """
-UPDATE dead_letter d SET
-    body = NULL, detail = '',
-    headers = CASE WHEN d.sequence IS NULL THEN d.headers ELSE (
-        SELECT coalesce(jsonb_agg(h.pair ORDER BY h.place), '[]')
-        FROM jsonb_array_elements(d.headers) WITH ORDINALITY AS h (pair, place) WHERE h.pair ->> 0 = ANY ($5)) END,
-    state = CASE WHEN o.resolves THEN 'discarded' ELSE d.state END,
-    resolved_by = CASE WHEN o.resolves THEN $6 ELSE d.resolved_by END,
-    resolved_reason = CASE WHEN o.resolves THEN $7 ELSE d.resolved_reason END,
-    resolved_at = CASE WHEN o.resolves THEN $8 ELSE d.resolved_at END
-FROM (
-    SELECT l.id, l.state = 'open' AND l.sequence IS NOT NULL AS resolves
-    FROM dead_letter l JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
-        AS e (topic, key, epoch, sequence) ON (l.topic, l.key) = (e.topic, e.key)
-    WHERE l.sequence IS NULL OR (l.epoch, l.sequence) < (e.epoch, e.sequence)
-    ORDER BY l.id FOR UPDATE OF l
-) AS o
-WHERE d.id = o.id
+SELECT l.id, l.state = 'open' AND l.sequence IS NOT NULL AS resolves
+FROM dead_letter l JOIN unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[])
+    AS e (topic, key, epoch, sequence) ON (l.topic, l.key) = (e.topic, e.key)
+WHERE l.sequence IS NULL OR (l.epoch, l.sequence) < (e.epoch, e.sequence)
+ORDER BY l.id FOR UPDATE OF l
 """
 _WAITING = """
 SELECT w.id, w.topic, w.key, w.headers FROM deferred w
@@ -78,17 +65,22 @@ def _erased(batch: Sequence[Incoming], outcomes: Sequence[Outcome]) -> dict[tupl
 
 
 async def _erase_letters(connection: asyncpg.Connection, erased: dict[tuple[str, str], _Place], now: datetime) -> None:
-    await connection.execute(
+    """Empty the letters. An open one of ours is discarded: its fact is older, so it would change nothing any more.
+
+    One without numbers is a stranger's: it stays for a person to look at.
+    """
+    rows = await connection.fetch(
         _LETTERS,
         [topic for topic, _ in erased],
         [key for _, key in erased],
         [epoch for epoch, _ in erased.values()],
         [sequence for _, sequence in erased.values()],
-        list(OUR_HEADERS),
-        BY,
-        REASON,
-        now,
     )
+    await letter_rows.erase(connection, [row["id"] for row in rows])
+    discarded = [row["id"] for row in rows if row["resolves"]]
+    await letter_rows.mark_discarded(connection, discarded, BY, REASON, now)
+    acted = Acted(at=now, by=BY, act="discard", reason=REASON, outcome="discarded")
+    await letter_rows.note_acts(connection, discarded, acted)
 
 
 async def _forget_waiting(connection: asyncpg.Connection, erased: dict[tuple[str, str], _Place]) -> None:

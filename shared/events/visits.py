@@ -10,7 +10,7 @@ from shared.events.cases import OutcomeCode, PartyCode
 from shared.events.kinds import Fact, Instant, Key, Reason
 
 MissedReason = Literal["nobody_home", "wrong_address", "moved", "refused_entry", "unsafe", "no_access", "not_attempted"]
-WithdrawnReason = Literal["paid", "stopped", "recalled", "closed"]
+WithdrawnReason = Literal["paid", "stopped", "recalled", "closed", "erased"]
 
 
 class VisitAccepted(Fact, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ class VisitBreached(Fact, frozen=True, kw_only=True):
 
 
 class VisitWithdrawn(Fact, frozen=True, kw_only=True):
-    """The visit is not to be made any more: paid, stopped, recalled or closed."""
+    """The visit is not to be made any more: paid, stopped, recalled, closed, or the customer's address erased."""
 
     visit_id: Key
     case_id: Key

@@ -27,6 +27,7 @@ FOLDS: Final[Mapping[type[Fact], Fold]] = MappingProxyType(
         card.StopSet: folds_card.stop_set,
         card.StopLifted: folds_card.stop_lifted,
         contacts.CustomerContactsChanged: folds_card.contacts_changed,
+        contacts.CustomerContactsErased: folds_card.contacts_erased,
         risk.AccountGraded: folds_card.graded,
         visits.VisitAccepted: folds_told.visit_accepted,
         visits.VisitPlanned: folds_told.visit_planned,

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from msgspec import structs
 
 from services.assignment.domain import lifecycle, plan
 from services.assignment.domain.contacts import set_stop
 from services.assignment.domain.model import Account, Details, Phone, Reach
+from services.assignment.domain.permits import NO_PHONE
 from services.assignment.domain.policy import Turn
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
-from shared.events.contacts import CustomerContactsChanged
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
 from shared.events.kinds import Reason
 from shared.events.risk import AccountGraded
 from shared.ids import derived_id
 from shared.money import Money, format_money
 from shared.rules import paid
+from shared.rules.contact import ContactLedger
 from shared.rules.paid import AccountLedger
 from shared.rules.stops import active, with_lift
 
 UNCHANGED = "unchanged"
+
+_content = msgspec.json.Encoder().encode
 
 
 def overdue_reported(turn: Turn, fact: AccountOverdueReported) -> str | None:
@@ -127,8 +132,8 @@ def stop_lifted(turn: Turn, fact: StopLifted) -> str | None:
 
 def contacts_changed(turn: Turn, fact: CustomerContactsChanged) -> str | None:
     """How to reach the customer; only what the phone desk needs is kept."""
-    held = turn.customer.reach
-    if held is not None and held.as_of >= fact.as_of:
+    held, erased_as_of = turn.customer.reach, turn.customer.erased_as_of
+    if erased_as_of is not None and fact.as_of <= erased_as_of:
         return UNCHANGED
     customer_id = turn.customer.customer_id
     phones = tuple(
@@ -143,7 +148,33 @@ def contacts_changed(turn: Turn, fact: CustomerContactsChanged) -> str | None:
         night_consent=fact.night_contact_consent,
         refused=tuple(fact.refused_channels),
     )
+    if held is not None and (held.as_of, _content(held)) >= (reach.as_of, _content(reach)):
+        return UNCHANGED
     turn.customer = structs.replace(turn.customer, reach=reach)
+    return None
+
+
+def contacts_erased(turn: Turn, fact: CustomerContactsErased) -> str | None:
+    """How the customer was reached is forgotten; only what is newer than the erasure stays, or comes.
+
+    That calls were made stays, but not on which number: they count as calls to no number, so none is forgiven.
+    """
+    customer = turn.customer
+    if customer.erased_as_of is not None and fact.as_of <= customer.erased_as_of:
+        return UNCHANGED
+    newer = customer.reach if customer.reach is not None and customer.reach.as_of > fact.as_of else None
+    kept = {phone.phone_id for phone in newer.phones} if newer is not None else set()
+    attempts = tuple(
+        each if each.method in kept else structs.replace(each, method=NO_PHONE) for each in customer.calls.attempts
+    )
+    turn.customer = structs.replace(
+        customer,
+        reach=newer,
+        erased_as_of=fact.as_of,
+        calls=ContactLedger(attempts),
+        dead_phones=tuple(each for each in customer.dead_phones if each in kept),
+    )
+    turn.note("contacts_erased", "客户联系资料已按要求删除", "The customer's contact data were erased on request")
     return None
 
 

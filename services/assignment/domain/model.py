@@ -162,12 +162,16 @@ class Case(Struct, frozen=True, omit_defaults=True):
 
 
 class Customer(Struct, frozen=True, omit_defaults=True):
-    """The whole of what assignment knows of one customer; `case` is the newest episode, open or closed."""
+    """The whole of what assignment knows of one customer; `case` is the newest episode, open or closed.
+
+    `erased_as_of`: contact data this old or older were erased, and do not come back.
+    """
 
     customer_id: str
     accounts: dict[str, Account] = {}
     stops: Stops = Stops()
     reach: Reach | None = None
+    erased_as_of: datetime | None = None
     calls: ContactLedger = ContactLedger()
     dead_phones: tuple[str, ...] = ()
     episodes: int = 0
@@ -182,6 +186,11 @@ class Customer(Struct, frozen=True, omit_defaults=True):
     def stopped(self) -> bool:
         """Whether any stop is in force: nobody presses."""
         return bool(active(self.stops))
+
+    @property
+    def erased(self) -> bool:
+        """Whether it is known that nothing may be known of how to reach the customer."""
+        return self.reach is None and self.erased_as_of is not None
 
     def owing(self) -> tuple[tuple[str, Account], ...]:
         """Return the accounts on which something is owed, by id.
@@ -212,6 +221,7 @@ EntryKind = Literal[
     "payment_reversed",
     "stop_set",
     "stop_lifted",
+    "contacts_erased",
     "contact",
     "promise_made",
     "promise_kept",

@@ -24,7 +24,7 @@ from shared.events.card import (
     StopSet,
 )
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseOpened, CaseRecalled, ContactLogged
-from shared.events.contacts import CustomerContactsChanged
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
 from shared.ids import derived_id
 from shared.money import Money
 from shared.rules.calendar import WorkingCalendar
@@ -82,6 +82,8 @@ def with_outcome(customer: Customer, outcome: str, at: datetime) -> Customer:
 
 def fold_contacts(customer: Customer, fact: CustomerContactsChanged) -> Customer:
     """Keep the newest word on how the customer is reached; of two of one instant, always the same one."""
+    if customer.erased_as_of is not None and fact.as_of <= customer.erased_as_of:
+        return customer
     told = Reach(
         as_of=fact.as_of,
         name=fact.name,
@@ -93,6 +95,14 @@ def fold_contacts(customer: Customer, fact: CustomerContactsChanged) -> Customer
     )
     newest = told if customer.reach is None else max(customer.reach, told, key=_precedence)
     return structs.replace(customer, reach=newest)
+
+
+def fold_erased(customer: Customer, fact: CustomerContactsErased) -> Customer:
+    """Forget how the customer is reached; only what is newer than the erasure stays, or comes."""
+    if customer.erased_as_of is not None and fact.as_of <= customer.erased_as_of:
+        return customer
+    newer = customer.reach if customer.reach is not None and customer.reach.as_of > fact.as_of else None
+    return structs.replace(customer, reach=newer, erased_as_of=fact.as_of)
 
 
 def fold_opened(customer: Customer, fact: CaseOpened) -> Customer:
@@ -156,6 +166,7 @@ FOLDS: Final[Mapping[type, Fold]] = {
     StopSet: fold_stop_set,
     StopLifted: fold_stop_lifted,
     CustomerContactsChanged: fold_contacts,
+    CustomerContactsErased: fold_erased,
     CaseOpened: fold_opened,
     CaseRecalled: fold_recalled,
     CaseClosed: fold_closed,

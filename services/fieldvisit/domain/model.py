@@ -129,12 +129,14 @@ class Customer(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Everything but `visits` is the same for any order and any repetition of the facts. `accounts_of` holds, for each
     open case, the accounts with which it began and the due date that each had missed; a closed case needs them no more.
+    `erased_as_of`: contact data this old or older were erased, and do not come back.
     """
 
     customer_id: str
     ledgers: dict[str, AccountLedger] = {}
     stops: Stops = Stops()
     reach: Reach | None = None
+    erased_as_of: datetime | None = None
     accounts_of: dict[str, dict[str, date]] = {}
     closings: dict[str, Closing] = {}
     recalls: tuple[Recall, ...] = ()

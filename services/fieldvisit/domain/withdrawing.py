@@ -1,4 +1,4 @@
-"""When a visit is not to be made any more: paid, stopped, recalled or closed, at any step that has not ended.
+"""When a visit is not to be made any more: paid, stopped, recalled, closed or erased, at any step that has not ended.
 
 A started visit is withdrawn as well: the collectors are told to leave, and completing it afterwards is refused with the
 reason. A withdrawal is final; what is owed again later (a payment reversed, a stop lifted) comes as a new hand-over.
@@ -38,6 +38,7 @@ _CLOSED: Final = MappingProxyType(
         "nothing_owed": ("无欠款，案件关闭", "the case is closed: nothing owed"),
     }
 )
+_ERASED: Final = Reason("contacts_erased", "客户资料已按要求删除", "the customer's contact data were erased on request")
 _PAID: Final = Reason("paid", "欠款已还清", "everything overdue has been paid")
 
 Ground = tuple[WithdrawnReason, Reason]
@@ -107,7 +108,12 @@ def closed(customer: Customer, visit: Visit) -> Ground | None:
     return "closed", Reason(f"closed_{closing.reason}", zh, en)
 
 
-_GROUNDS: Final[tuple[Callable[[Customer, Visit], Ground | None], ...]] = (stopped, paid, recalled, closed)
+def erased(customer: Customer, visit: Visit) -> Ground | None:
+    """Nobody may know any more where to go."""
+    return ("erased", _ERASED) if customer.reach is None and customer.erased_as_of is not None else None
+
+
+_GROUNDS: Final[tuple[Callable[[Customer, Visit], Ground | None], ...]] = (stopped, paid, recalled, closed, erased)
 
 
 def _withdrawn(visit: Visit, ground: Ground, now: datetime) -> tuple[Visit, VisitWithdrawn]:

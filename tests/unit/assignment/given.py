@@ -14,7 +14,7 @@ from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.staff import Colleague, Roster, assign
 from services.assignment.settings import PACKAGED_STRATEGY
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
-from shared.events.contacts import CustomerContactsChanged, Phone
+from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased, Phone
 from shared.events.kinds import Fact, Grade, StopKind
 from shared.events.risk import AccountGraded
 from shared.events.staff import Leave
@@ -122,6 +122,10 @@ def reachable(as_of: datetime = WEDNESDAY, **changes: object) -> CustomerContact
         **changes,
     }
     return CustomerContactsChanged(**values)  # type: ignore[arg-type]  # each test names the field that it changes
+
+
+def erased(as_of: datetime = WEDNESDAY) -> CustomerContactsErased:
+    return CustomerContactsErased(customer_id="C1", as_of=as_of)
 
 
 def colleague(staff_id: str, role: str = "phone_agent", **changes: object) -> Colleague:

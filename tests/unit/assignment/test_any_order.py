@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from tests.unit.assignment.given import (
     Story,
     at,
     cured,
+    erased,
     graded,
     lift,
     overdue,
@@ -41,7 +43,11 @@ CARD: list[Fact] = [
     reversed_(30_000, "P1", when=WEDNESDAY + 6 * HOUR),
 ]
 RISK: list[Fact] = [graded("B"), graded("E", account_id="A2"), graded("D", version=2)]
-CONTACTS: list[Fact] = [reachable(), reachable(WEDNESDAY + HOUR, language="en")]
+CONTACTS: list[Fact] = [
+    reachable(),
+    erased(WEDNESDAY + HOUR / 2),
+    reachable(WEDNESDAY + HOUR, language="en"),
+]
 NOTICES: list[Fact] = [
     NoticeSent(
         notice_id="N1",
@@ -100,6 +106,21 @@ def test_even_within_a_topic_the_order_does_not_change_what_is_owed_or_who_is_st
     assert customer.stops == expected.stops
     assert customer.reach == expected.reach
     assert (customer.open_case is None) == (expected.open_case is None)
+
+
+WHEN = st.integers(0, 3).map(lambda number: WEDNESDAY + number * HOUR)
+REACH = st.one_of(
+    st.builds(erased, WHEN),
+    st.builds(lambda when, name: reachable(when, name=name), WHEN, st.sampled_from(["张三丰", "李四"])),
+)
+
+
+@given(st.lists(REACH, max_size=8), st.randoms(use_true_random=False))
+def test_contact_data_and_erasures_in_any_order_and_repeated_give_one_state(facts: list[Fact], random: Random) -> None:
+    """Seen to fail: without `erased_as_of`, older contact data that came after an erasure brought the name back."""
+    shuffled = [*facts, *facts[::3]]
+    random.shuffle(shuffled)
+    assert after(shuffled).customer == after(facts).customer
 
 
 def test_a_customer_s_document_is_read_as_it_was_written() -> None:

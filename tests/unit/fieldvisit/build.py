@@ -13,7 +13,7 @@ from services.fieldvisit.domain.rules import Policy
 from services.fieldvisit.domain.visiting import start
 from shared.events.card import AccountOverdueReported, PaymentPosted, StopSet
 from shared.events.cases import CaseAccount, CaseHandedOver, CaseOpened
-from shared.events.contacts import Address, AtHome, CustomerContactsChanged
+from shared.events.contacts import Address, AtHome, CustomerContactsChanged, CustomerContactsErased
 from shared.events.kinds import Amount, StopKind
 from shared.events.staff import StaffChanged
 from shared.rules.calendar import working_calendar
@@ -103,6 +103,10 @@ def contacts(as_of: datetime = NOW - DAY, **changed: Any) -> CustomerContactsCha
             **changed,
         }
     )
+
+
+def erased(as_of: datetime = NOW) -> CustomerContactsErased:
+    return CustomerContactsErased(customer_id="C1", as_of=as_of)
 
 
 def hazardous(hazard: str = "院内有犬", as_of: datetime = NOW - HOUR) -> CustomerContactsChanged:
