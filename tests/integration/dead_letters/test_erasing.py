@@ -35,7 +35,7 @@ async def url(stage: Stage) -> str:
 @pytest_asyncio.fixture
 async def transactions(stage: Stage, url: str) -> AsyncIterator[Transactions]:
     """Transactions on empty tables."""
-    await execute(url, "TRUNCATE dead_letter, deferred")
+    await execute(url, "TRUNCATE dead_letter, dead_letter_act, deferred")
     async with deciding(url, stage.partitions) as each:
         yield each
 
@@ -134,6 +134,9 @@ async def test_older_letters_of_the_customer_lose_their_bytes_and_hold_nobody_ba
     await erase(transactions, erasure("c-1", 5))
     old, newer, other = await rows(transactions, "SELECT * FROM dead_letter ORDER BY key, sequence")
     assert (old["body"], old["detail"], old["state"], old["resolved_by"]) == (None, "", "discarded", "erasure")
+    assert [(act["by"], act["act"]) for act in await rows(transactions, "SELECT * FROM dead_letter_act")] == [
+        ("erasure", "discard")
+    ]
     assert CANARY not in old["headers"]
     assert "ce_sequence" in old["headers"]
     for untouched in (newer, other):

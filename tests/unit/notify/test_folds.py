@@ -72,7 +72,8 @@ def test_any_order_and_any_repetition_give_one_state(facts: list[Fact], random: 
 
 
 REACH = st.one_of(
-    st.builds(erased, WHEN), st.builds(lambda at, name: contacts(at, name=name), WHEN, st.sampled_from(["张三", "李四"]))
+    st.builds(erased, WHEN),
+    st.builds(lambda at, name: contacts(at, name=name), WHEN, st.sampled_from(["张三", "李四"])),
 )
 
 
