@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import asyncpg
 
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+_TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1"
 
 
 async def traces_in(url: str, words: Iterable[str]) -> list[str]:
