@@ -20,13 +20,14 @@ from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.erasing import with_erasing
 from shared.bus.handling import BatchHandler
-from shared.bus.history import begin_if_other
+from shared.bus.history import begin_if_other, started_at
 from shared.bus.limits import FactLimits
 from shared.bus.outbox import backlog
 from shared.bus.partitions import partition_of
 from shared.bus.producing import Producing
 from shared.bus.publisher import Publisher
 from shared.bus.streams import Segment
+from shared.bus.tails import Tails
 from shared.bus.timers import DEFERRED, Timer, run_timer
 from shared.bus.unit_of_work import Transactions, UnitOfWork
 from shared.clock import Clock
@@ -103,8 +104,10 @@ class Bus:
         self._timers = (*timers, DEFERRED) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
         self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
+        self._tails = Tails(settings.kafka_bootstrap)
         self._ends = LogEnds(settings.kafka_bootstrap, settings.namespace)
         self._pool: asyncpg.Pool | None = None
+        self._server: datetime | None = None
         self._publisher: Publisher | None = None
         self._transactions: Transactions | None = None
         self._consumer: Consumer | None = None
@@ -122,7 +125,7 @@ class Bus:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._publisher is not None:
             await self._publisher.stop()
-        await asyncio.gather(self._producing.stop(), self._ends.stop())
+        await asyncio.gather(self._producing.stop(), self._ends.stop(), self._tails.stop())
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), 3)
@@ -142,16 +145,18 @@ class Bus:
         """Open the pool as soon as the database is there, and begin everything else on it."""
         if self._pool is None:
             self._pool = await open_pool(
-                self._settings.database_url.get_secret_value(), size=self._settings.pool_size, greet=begin_if_other
+                self._settings.database_url.get_secret_value(), size=self._settings.pool_size, greet=self._greet
             )
             holder = f"{self.service}-{self._settings.instance}"
             partitions = self._settings.partitions
             publisher = Publisher(
-                self._pool, self._producing, self._limits, holder, partitions, self._settings.namespace
+                self._pool, self._producing, self._limits, self._tails, holder, partitions, self._settings.namespace
             )
             self._transactions = Transactions(
                 self._pool, self.service, partitions, self.clock, self.metrics, publisher.offer, self._limits
             )
+            if self._server is not None:
+                publisher.meets(self._server)
             await publisher.start()
             self._publisher = publisher
             if self.handle is not None:
@@ -161,6 +166,13 @@ class Bus:
                 self._spawn(timer.name, partial(run_timer, self, timer))
             self._spawn("gauges", self._measure)
         await asyncio.Event().wait()
+
+    async def _greet(self, connection: asyncpg.Connection) -> None:
+        """Look at whose data a new connection leads to, before anything is decided on it."""
+        await begin_if_other(connection)
+        self._server = await started_at(connection)
+        if self._publisher is not None:
+            self._publisher.meets(self._server)
 
     def _make_consumer(self, pool: asyncpg.Pool, publisher: Publisher, handle: BatchHandler) -> Consumer:
         assert self._transactions is not None

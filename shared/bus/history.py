@@ -9,6 +9,7 @@ readers have exactly the base.
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 
 import asyncpg
 
@@ -58,3 +59,9 @@ async def _differs(connection: asyncpg.Connection, system: str, timeline: str) -
         await connection.execute(_FIRST, system)
         return False
     return bool(stored["system"] != system or stored["moved"])
+
+
+async def started_at(connection: asyncpg.Connection) -> datetime:
+    """Return when the server behind a connection started: another instant is another server, or the same put back."""
+    instant: datetime = await connection.fetchval("SELECT pg_postmaster_start_time()")
+    return instant

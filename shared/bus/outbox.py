@@ -56,12 +56,14 @@ _AGE = "SELECT coalesce(sum(count), 0) AS pending, min(appended_at) AS oldest FR
 
 # Monotone and conditional on the stream's epoch being that of the publisher's term, whoever writes it and however late.
 # A segment goes only where `published` may move: else a restart would find neither the fact nor that it was sent.
+# What is above the stream's head was acknowledged to a database that has been put back since.
 _RECORD = """
 WITH done AS (
     SELECT d.topic, d.partition, d.epoch, d.sequence
     FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
         AS d (topic, partition, epoch, sequence, term)
-    JOIN outbox_stream s USING (topic, partition) WHERE s.epoch = d.term
+    JOIN outbox_stream s ON (s.topic, s.partition) = (d.topic, d.partition) AND d.sequence <= s.head
+    WHERE s.epoch = d.term
 ), moved AS (
     INSERT INTO outbox_published AS p (topic, partition, epoch, sequence)
     SELECT * FROM done ORDER BY topic, partition
@@ -146,15 +148,19 @@ class Recorder:
                 await self._wake.wait()
             await self.flush()
 
+    def forget(self) -> None:
+        """Drop what is noted: the server that it was noted for may have been put back. A send is then repeated."""
+        self._dirty.clear()
+
     async def flush(self) -> None:
         """Record what is noted."""
-        noted, self._dirty = self._dirty, {}
-        if not noted:
+        if not self._dirty:
             return
-        keys = sorted(noted)
         failpoints.reach("recording")
-        try:
-            async with borrow(self._pool) as connection:
+        async with borrow(self._pool) as connection:  # may find that the server is another, and forget
+            noted, self._dirty = self._dirty, {}
+            keys = sorted(noted)
+            try:
                 await connection.execute(
                     _RECORD,
                     [topic for topic, _ in keys],
@@ -163,7 +169,7 @@ class Recorder:
                     [noted[key][0].sequence for key in keys],
                     [noted[key][1] for key in keys],
                 )
-        except BaseException:
-            self._dirty = {**noted, **self._dirty}
-            raise
+            except BaseException:
+                self._dirty = {**noted, **self._dirty}
+                raise
         failpoints.reach("recorded")

@@ -31,7 +31,9 @@ from shared.bus.outbox import (
     stream_epochs,
 )
 from shared.bus.producing import ProduceTooLarge, ProduceUnknown, Producing, Record
+from shared.bus.relabelling import place_of
 from shared.bus.streams import Segment, StreamKey
+from shared.bus.tails import Tails
 from shared.db.pool import borrow
 from shared.events.registry import TOPICS
 
@@ -83,6 +85,7 @@ class Publisher:
         pool: asyncpg.Pool,
         producing: Producing,
         limits: FactLimits,
+        tails: Tails,
         holder: str,
         partitions: int,
         namespace: str,
@@ -90,6 +93,8 @@ class Publisher:
         self._pool = pool
         self._producing = producing
         self._limits = limits
+        self._tails = tails
+        self._server: datetime | None = None
         self._namespace = namespace
         self._partitions = partitions
         self._streams: dict[StreamKey, _Stream] = {}
@@ -128,6 +133,18 @@ class Publisher:
         """Take the leases of these partitions at once, whoever holds them (P7)."""
         await self._leases.take(partitions)
 
+    def meets(self, server: datetime) -> None:
+        """Take note of the server behind a new connection, by the instant at which it started.
+
+        One that started anew may have been put back to an earlier state: nothing that is remembered of it holds (E4).
+        """
+        if self._server not in (None, server):
+            self._recorder.forget()
+            self._told.clear()
+            for stream in self._streams.values():
+                stream.forget()
+        self._server = server
+
     def halted(self) -> dict[StreamKey, str]:
         """Return the streams that need a person, and why."""
         return {key: stream.halted for key, stream in self._streams.items() if stream.halted}
@@ -143,13 +160,15 @@ class Publisher:
         return datetime.now(UTC)
 
     async def _wait_for(self, segment: Segment) -> None:
-        """Wait in memory alone: however many wait, one look at the table a round tells all of them."""
-        wanted = Cursor(segment.epoch, segment.last)
+        """Wait in memory alone: however many wait, one look at the table a round tells all of them.
+
+        Numbers grow over epochs, and a fact that is given to a later one keeps its number.
+        """
         key = (segment.topic, segment.partition)
         self._awaited[key] += 1
         try:
             async with self._acked:
-                await self._acked.wait_for(lambda: self._known(key) >= wanted)
+                await self._acked.wait_for(lambda: self._known(key).sequence >= segment.last)
         finally:
             self._awaited[key] -= 1
 
@@ -234,8 +253,12 @@ class Publisher:
 
     async def _term(self, key: StreamKey, stream: _Stream) -> None:
         """Publish until something is unknown; then everything held in memory is read again."""
+        topic = _TOPICS[key[0]]
+        tail = await self._tails.last(topic.full_name(self._namespace), key[1], topic.source)
         async with borrow(self._pool) as connection:
-            stream.epoch, stream.cursor = await load_stream(connection, key)
+            stream.epoch, stream.cursor = await place_of(connection, key, tail)
+        if tail is not None and stream.cursor == tail.place:
+            self._recorder.note(key, stream.cursor, stream.epoch)
         stream.batch_bytes = _BATCH_BYTES
         while True:
             if key[1] not in self._leases.held:

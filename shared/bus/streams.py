@@ -93,7 +93,7 @@ async def append(connection: asyncpg.Connection, facts: dict[StreamKey, list[Pac
         [topic for topic, _ in keys],
         [partition for _, partition in keys],
         [len(facts[key]) for key in keys],
-        [_encode(facts[key]) for key in keys],
+        [pack(facts[key]) for key in keys],
     )
     if any(row["other"] for row in rows):
         raise OtherHistory("the database is on another timeline than its streams")
@@ -118,6 +118,11 @@ async def lock_streams(connection: asyncpg.Connection) -> None:
 async def raise_epochs(connection: asyncpg.Connection) -> None:
     """Begin a new epoch in every stream (E2); numbers go on growing, and the base says where the old epoch ended."""
     await connection.execute(_RAISE)
+
+
+def pack(facts: Sequence[Packed]) -> bytes:
+    """Return the body of a segment with these facts."""
+    return _encode(facts)
 
 
 def unpack(body: bytes) -> list[Packed]:

@@ -64,6 +64,10 @@ async def _halted(bus: Bus) -> bool:
     return "stream_halted" in {why.code for why in await bus.not_ready()}
 
 
+async def _goes_on(bus: Bus) -> bool:
+    return not await bus.not_ready()
+
+
 async def _refused_after(bus: Bus) -> int:
     """Post payments until the bus refuses them for their size; how many were committed."""
     for number in range(1_000):
@@ -95,6 +99,7 @@ async def test_a_limit_lowered_under_load_leaves_no_hole_in_the_log(
         await until(partial(_halted, writer))
         assert faults_of(await log_of(toys.stage, CARD)) == []
         await _limit(toys, TAKES_ALL)
+        await until(partial(_goes_on, writer))
         await at_rest(writer, reader)
         assert await writer.not_ready() == []
     log = await log_of(toys.stage, CARD)
