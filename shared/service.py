@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from shared.bus.bus import Bus
 from shared.dead_letters_api import dead_letter_router
+from shared.positions_api import position_router
 from shared.settings import ServiceSettings
 from shared.web.app import Parts, service_app
 from shared.web.auth import Role, require
@@ -80,8 +81,10 @@ def create_service(
 
 
 def _own_routers(bus: Bus, settings: ServiceSettings) -> list[APIRouter]:
-    """What operators find in every service: the dead letters of one that reads, the rest of one on a stepped clock."""
-    reading = [dead_letter_router(bus)] if bus.handle is not None else []
+    """What operators find in every service: dead letters and positions of one that reads, the rest of one on a stepped
+    clock.
+    """
+    reading = [dead_letter_router(bus), position_router(bus)] if bus.handle is not None else []
     return [*reading, _stepping_router()] if settings.clock_file is not None else reading
 
 

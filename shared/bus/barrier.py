@@ -7,7 +7,7 @@ of the database's positions and not of this process's memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import UTC, datetime
 
 import asyncpg
@@ -42,6 +42,27 @@ class LogEnds:
 
     async def of(self, topics: Iterable[Topic], partitions: Iterable[int]) -> dict[tuple[str, int], int] | None:
         """Return {(topic, partition): end offset}, or None when the broker did not answer in two seconds."""
+        return await self._ask(topics, partitions, lambda kafka, tps: kafka.end_offsets(tps))
+
+    async def since(
+        self, topics: Iterable[Topic], partitions: Iterable[int], instant: datetime
+    ) -> dict[tuple[str, int], int] | None:
+        """Return {(topic, partition): offset of the first record since `instant`, or the end}; None as above."""
+        millis = int(instant.timestamp() * 1000)
+
+        async def ask(kafka: AIOKafkaConsumer, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+            found = await kafka.offsets_for_times(dict.fromkeys(tps, millis))
+            ends = await kafka.end_offsets(tps)
+            return {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in tps}
+
+        return await self._ask(topics, partitions, ask)
+
+    async def _ask(
+        self,
+        topics: Iterable[Topic],
+        partitions: Iterable[int],
+        ask: Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[dict[TopicPartition, int]]],
+    ) -> dict[tuple[str, int], int] | None:
         names = {topic.full_name(self._namespace): topic.name for topic in topics}
         wanted = {TopicPartition(full, number): (name, number) for number in partitions for full, name in names.items()}
         if not wanted:
@@ -49,7 +70,7 @@ class LogEnds:
         try:
             async with asyncio.timeout(_ENDS_SECONDS):
                 kafka = await self._started()
-                found = await kafka.end_offsets(list(wanted))
+                found = await ask(kafka, list(wanted))
         except (KafkaError, OSError, TimeoutError):
             return None
         return {wanted[tp]: end for tp, end in found.items()}

@@ -99,7 +99,8 @@ class Bus:
         self.handle = with_erasing(handle) if handle else None
         self.decoder = Decoder(handles) if handle else None
         self._settings = settings
-        self._subscriptions = tuple(subscriptions)
+        self.subscriptions = tuple(subscriptions)
+        self.partitions = settings.partitions
         self._handles = frozenset(handles)
         self._timers = (*timers, DEFERRED) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
@@ -179,7 +180,7 @@ class Bus:
         return Consumer(
             service=self.service,
             settings=self._settings,
-            topics=self._subscriptions,
+            topics=self.subscriptions,
             transactions=self._transactions,
             publisher=publisher,
             handle=handle,
@@ -263,12 +264,21 @@ class Bus:
             for (topic, number), why in sorted(halted.items())
         ]
 
+    async def log_offsets(self, topic: Topic, since: datetime | None) -> dict[int, int] | None:
+        """Return, by partition, the offset of the first record of `topic` since an instant, or of its end.
+
+        None: the broker did not answer.
+        """
+        numbers = range(self.partitions)
+        found = await (self._ends.since([topic], numbers, since) if since else self._ends.of([topic], numbers))
+        return None if found is None else {number: offset for (_, number), offset in found.items()}
+
     async def idle(self) -> Idle:
         """Tell whether everything published has been read, everything decided published, and no timer is due."""
         waiting: list[str] = []
-        ends = await self._ends.of(self._subscriptions, range(self._settings.partitions))
+        ends = await self._ends.of(self.subscriptions, range(self._settings.partitions))
         async with self.reading() as connection:
-            rows = await connection.fetch(_POSITIONS, [topic.name for topic in self._subscriptions])
+            rows = await connection.fetch(_POSITIONS, [topic.name for topic in self.subscriptions])
             mark = await connection.fetchval(_HEADS)
             pending, _ = await backlog(connection)
             dues = [await timer.next_due(connection) for timer in self._timers]
@@ -291,11 +301,11 @@ class Bus:
             async with self.reading() as connection:
                 pending, oldest = await backlog(connection)
                 await dead_letters.measure(connection, self.metrics)
-                rows = await connection.fetch(_POSITIONS, [topic.name for topic in self._subscriptions])
+                rows = await connection.fetch(_POSITIONS, [topic.name for topic in self.subscriptions])
             self.metrics.outbox_pending.set(pending)
             self.metrics.outbox_oldest_age_seconds.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
-            ends = await self._ends.of(self._subscriptions, range(self._settings.partitions))
-            for topic in self._subscriptions if ends is not None else ():
+            ends = await self._ends.of(self.subscriptions, range(self._settings.partitions))
+            for topic in self.subscriptions if ends is not None else ():
                 lag = sum(
                     max((ends or {}).get((topic.name, row["partition"]), 0) - row["log_offset"], 0)
                     for row in rows

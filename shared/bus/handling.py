@@ -40,14 +40,12 @@ class HandlerBroken(Permanent):
 class Read(Struct, frozen=True, gc=False):
     """One record that was read, and its topic's position after it.
 
-    Without `decoded` it was dropped; `took` says that its number was the next, so the stream went on. `odd`: what is
-    noted of its history.
+    Without `decoded` it was dropped. `odd`: what is noted of its history.
     """
 
     topic: str
     after: Position
     decoded: Decoded | None
-    took: bool = False
     odd: Fork | Stale | None = None
 
 

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ _LETTER = ("failed_at", "id", "topic", "partition", "sequence", "key", "code", "
 _ACT = ("id", "outcome", "code", "cause", "attempts", "behind")
 
 Write = Callable[[str], object]
+Act = Callable[[argparse.Namespace, httpx.AsyncClient, Write], Awaitable[int]]
 
 
 class Refused(Exception):
@@ -62,7 +63,7 @@ async def run(asked: argparse.Namespace, http: httpx.AsyncClient, write: Write) 
             write(table(await _list(asked, http), _LETTER))
             return 0
         if asked.command == "show":
-            letter = await _call(http, "GET", f"/v1/dead-letters/{quote(asked.id, safe='')}")
+            letter = await call(http, "GET", f"/v1/dead-letters/{quote(asked.id, safe='')}")
             write(json.dumps(letter, ensure_ascii=False, indent=2) + "\n")
             return 0
         acts = await _act(asked, http)
@@ -75,10 +76,10 @@ async def run(asked: argparse.Namespace, http: httpx.AsyncClient, write: Write) 
 
 async def _list(asked: argparse.Namespace, http: httpx.AsyncClient) -> list[dict[str, Any]]:
     wanted = {"state": asked.state, "code": asked.code, "topic": asked.topic, "limit": min(asked.limit, 200)}
-    page = await _call(http, "GET", "/v1/dead-letters", {k: v for k, v in wanted.items() if v is not None})
+    page = await call(http, "GET", "/v1/dead-letters", {k: v for k, v in wanted.items() if v is not None})
     items: list[dict[str, Any]] = page["items"]
     while page["next"] and len(items) < asked.limit:
-        page = await _call(http, "GET", page["next"])
+        page = await call(http, "GET", page["next"])
         items += page["items"]
     return items[: asked.limit]
 
@@ -88,20 +89,26 @@ async def _act(asked: argparse.Namespace, http: httpx.AsyncClient) -> list[dict[
     body = {"reason": asked.reason, "erase": asked.erase} if asked.command == "discard" else {}
     if asked.id is not None:
         path = f"/v1/dead-letters/{quote(asked.id, safe='')}/{asked.command}"
-        return [await _call(http, "POST", path, body=body or None)]
+        return [await call(http, "POST", path, body=body or None)]
     chosen = {"code": asked.code, "limit": asked.limit, **({"topic": asked.topic} if asked.topic else {})}
-    answer = await _call(http, "POST", f"/v1/dead-letters/{asked.command}", body={**chosen, **body})
+    answer = await call(http, "POST", f"/v1/dead-letters/{asked.command}", body={**chosen, **body})
     items: list[dict[str, Any]] = answer["items"]
     return items
 
 
-async def _call(
+async def call(
     http: httpx.AsyncClient,
     method: str,
     path: str,
     query: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """Call a route of the service and return its answer's members.
+
+    Raises:
+        Refused: the service said no, or it is none.
+        httpx.HTTPError: it is away.
+    """
     answer = await http.request(method, path, params=query, json=body)
     try:
         members = answer.json()
@@ -131,20 +138,24 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     return "\n".join(lines) + "\n" if rows else "none\n"
 
 
-async def _main(asked: argparse.Namespace, token: str) -> int:
+async def _main(asked: argparse.Namespace, token: str, act: Act) -> int:
     headers = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=asked.service, headers=headers, timeout=_TIMEOUT_SECONDS) as http:
-        return await run(asked, http, sys.stdout.write)
+        return await act(asked, http, sys.stdout.write)
 
 
-def main() -> int:
-    """Run the command with the token of `ARREARS_TOKEN`."""
-    asked = arguments()
+def as_operator(asked: argparse.Namespace, act: Act) -> int:
+    """Run a command against the service with the token of `ARREARS_TOKEN`; returns the program's exit code."""
     token = os.environ.get("ARREARS_TOKEN", "").strip()
     if not token:
         sys.stderr.write("请设置 ARREARS_TOKEN（操作员令牌）。 Set ARREARS_TOKEN to an operator's bearer token.\n")
         return 2
-    return asyncio.run(_main(asked, token))
+    return asyncio.run(_main(asked, token, act))
+
+
+def main() -> int:
+    """Run the command with the token of `ARREARS_TOKEN`."""
+    return as_operator(arguments(), run)
 
 
 if __name__ == "__main__":

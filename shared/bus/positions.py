@@ -51,6 +51,11 @@ class Stopped:
     reason: str
     following: tuple[int, int] | None = None
 
+    @property
+    def is_gap(self) -> bool:
+        """Whether a number is missing, which may still be found elsewhere in the log."""
+        return self.reason.startswith("gap:")
+
 
 Take = Literal["take", "fork", "adopt"]
 """Taken: as the next; although more was had than its epoch goes on from; as given, whatever its numbers."""

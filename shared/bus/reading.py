@@ -71,6 +71,8 @@ class PartitionLoop:
         }
         self._positions: dict[str, Position] = {}
         self._rewound: set[str] = set()
+        self._search_ends: dict[str, int] = {}
+        self._missing: dict[str, Stopped] = {}
         self._size = BATCH
         self._committed_at = 0.0
         self._looked_at = 0.0
@@ -118,9 +120,13 @@ class PartitionLoop:
         for topic, position in self._positions.items():
             tp = self._tps[topic]
             # The last record taken is read once more: if it is not the one at the position, the numbers will show it.
-            inside = begin[tp] < position.offset <= end[tp] and topic not in self._rewound
-            self._kafka.seek(tp, position.offset - 1 if inside else begin[tp])
+            # Whoever was subscribed from there on has taken nothing before it.
+            first = position.offset if position.adopt else position.offset - 1
+            inside = begin[tp] <= first and position.offset <= end[tp] and topic not in self._rewound
+            self._kafka.seek(tp, first if inside else begin[tp])
             self._kafka.resume(tp)
+        self._missing = {}
+        self._search_ends = {topic: end[self._tps[topic]] for topic in self._rewound}
 
     async def _step(self) -> None:
         live = [self._tps[topic] for topic in self._positions]
@@ -132,6 +138,8 @@ class PartitionLoop:
             async with self.busy:
                 await self._take(got)
             self._size = min(self._size * 2, BATCH)
+        if self._missing:
+            await self._end_searches()
         await self._look(idle=not got)
 
     async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
@@ -150,7 +158,6 @@ class PartitionLoop:
             except HandlerBroken as broken:
                 await self._stop({topic: (at, Stopped(str(broken))) for topic, at in broken.at.items()})
                 raise _Reset from broken
-            self._rewound -= {read.topic for read in reads if read.took}
             await self._commit_for_lag_tools()
         if stops:
             await self._gap_or_stop(stops)
@@ -168,34 +175,58 @@ class PartitionLoop:
         raw = Raw(topic, self._partition, record.offset, key, record.headers, record.value, numbers)
         if numbers is None:
             # The offset moves and the number does not, so a fact that lost its numbers shows as a gap as well.
-            reads.append(Read(topic, positions.passed(before, record.offset), self._around.decoder.decode(raw)))
+            after = before if topic in self._missing else positions.passed(before, record.offset)
+            reads.append(Read(topic, after, self._around.decoder.decode(raw)))
             return None
         fact_id = (text_of(record.headers, "ce_id") or "").replace("\x00", "\ufffd")
         verdict = positions.judge(before, numbers, fact_id, anew=self._around.accept_anew)
         if isinstance(verdict, Stopped):
-            return verdict
+            if not verdict.is_gap or topic not in self._search_ends:
+                return verdict
+            self._missing.setdefault(topic, verdict)
+            return None
         if verdict in ("duplicate", "stale"):
             self._drop(topic, before, record.offset, Stale(topic, *numbers[:2]) if verdict == "stale" else None, reads)
             return None
+        if topic in self._rewound:  # it goes on: nothing of it is looked for any more
+            self._rewound.discard(topic)
+            self._search_ends.pop(topic, None)
+            self._missing.pop(topic, None)
         fork = Fork.of(topic, numbers, before) if verdict == "fork" else None
         after = positions.taken(before, numbers, fact_id, record.offset)
-        reads.append(Read(topic, after, self._around.decoder.decode(raw), took=True, odd=fork))
+        reads.append(Read(topic, after, self._around.decoder.decode(raw), fork))
         return None
 
     def _drop(self, topic: str, before: Position, offset: int, stale: Stale | None, reads: list[Read]) -> None:
         after = positions.passed(before, offset)
-        if after == before:  # the record before the position, read only to check the hint
+        if after == before or topic in self._missing:  # the record before the position is read only to check the hint
             return
         metrics = self._around.metrics
         (metrics.facts_stale if stale else metrics.facts_duplicate).labels(topic).inc()
-        reads.append(Read(topic, after, None, odd=stale))
+        reads.append(Read(topic, after, None, stale))
+
+    async def _end_searches(self) -> None:
+        """Stop the streams whose missing number is nowhere in the log.
+
+        While it is looked for their offset stays, so no barrier takes them for read to the end.
+        """
+        over = {
+            topic: (self._positions[topic], why)
+            for topic, why in self._missing.items()
+            if await self._kafka.position(self._tps[topic]) >= self._search_ends[topic]
+        }
+        if over:
+            await self._gap_or_stop(over)
 
     async def _gap_or_stop(self, stops: Mapping[str, tuple[Position, Stopped]]) -> None:
-        """A gap may come from a wrong hint or an old view: read again from the log's start, once; then stop."""
-        again = {topic for topic, (_, why) in stops.items() if why.reason.startswith("gap")} - self._rewound
+        """A gap may come from a wrong hint or an old view, or was mended by publishing again what the log had lost.
+
+        So the missing number is looked for in the whole log, once; then the stream stops.
+        """
+        again = {topic for topic, (_, why) in stops.items() if why.is_gap} - self._rewound
         final = {topic: stop for topic, stop in stops.items() if topic not in again}
         for topic in await self._stop(final):
-            if final[topic][1].reason.startswith("gap"):
+            if final[topic][1].is_gap:
                 self._around.metrics.gaps.labels(topic).inc()
         self._rewound = (self._rewound | again) - final.keys()
         raise _Reset

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from shared.bus.headers import Headers, Numbers, Packed, numbers_of, text_of, to_headers
 from shared.events.registry import Topic
@@ -112,3 +113,15 @@ async def write(stage: Stage, topic: Topic, partition: int, records: Sequence[Re
             )
     finally:
         await producer.stop()
+
+
+async def cut(stage: Stage, topic: Topic, partition: int, before: int) -> None:
+    """Remove what lies before an offset, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=stage.infra.bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records(
+            {TopicPartition(topic.full_name(stage.namespace), partition): RecordsToDelete(before_offset=before)}
+        )
+    finally:
+        await admin.close()

@@ -196,9 +196,12 @@ class Toys:
         """Return a replica of the writer."""
         return writer(self.stage.settings(self.write_url, instance=instance))
 
-    def reader(self, handle: BatchHandler = count_payments, instance: str = "0") -> Bus:
+    def reader(
+        self, handle: BatchHandler = count_payments, instance: str = "0", *, accept_new_streams: bool = False
+    ) -> Bus:
         """Return a replica of the reader."""
-        return reader(self.stage.settings(self.read_url, instance=instance), handle)
+        settings = self.stage.settings(self.read_url, instance=instance)
+        return reader(settings.model_copy(update={"accept_new_streams": accept_new_streams}), handle)
 
 
 async def make_toys(stage: Stage, subscriptions: Collection[Topic] = (CARD,)) -> Toys:
