@@ -55,6 +55,10 @@ chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out 
 bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)
 	@$(PY) -m benchmarks $(ROUNDS:%=--rounds %) $(PEERS:%=--peers) $(MILLION:%=--million)
 
+.PHONY: init
+init: venv ## write .env for `docker compose up --wait`, with random secrets (PRODUCTION=1: leave empty what only a bank knows)
+	@$(PY) -m deploy.compose.init $(PRODUCTION:%=--production)
+
 .PHONY: check
 check: venv ## lint, format, strict types, import contracts, architecture
 	@$(PY) -m ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,7 +14,10 @@ from shared.clock import Clock, RealClock, SteppedClock
 
 
 class ServiceSettings(BaseSettings):
-    """One service's surroundings: its database, the broker, who issues tokens, which clock it lives by."""
+    """One service's surroundings: its database, the broker, who issues tokens, which clock it lives by.
+
+    `instance`: this replica's own name, the machine's unless given; two with the same name would turn each other out.
+    """
 
     model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore")
 
@@ -22,7 +26,7 @@ class ServiceSettings(BaseSettings):
     kafka_bootstrap: str
     namespace: str = Field(default="arrears", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
     partitions: int = Field(default=12, ge=1, le=1000)
-    instance: str = Field(default="0", pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    instance: str = Field(default_factory=socket.gethostname, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     issuer: str
     jwks_url: str
     audience: str = "arrears"

@@ -127,12 +127,12 @@ def process(smpp_port: int, http_port: int, file: Path, root: Path, env: dict[st
     )
 
 
-async def run(smpp_port: int, http_port: int, file: Path, password: str) -> None:
-    """Serve both sides until stopped."""
+async def run(smpp_port: int, http_port: int, file: Path, password: str, host: str = HOST) -> None:
+    """Serve both sides on `host` until stopped."""
     inbox = Inbox(file)
     centre = Centre(SYSTEM_ID, password, inbox.keep)
-    async with await asyncio.start_server(centre.serve, HOST, smpp_port):
-        await serve(create_app(centre, inbox), http_port)
+    async with await asyncio.start_server(centre.serve, host, smpp_port):
+        await serve(create_app(centre, inbox), http_port, host)
 
 
 def _conduct(wanted: SmsBehaviour) -> Conduct:
@@ -149,5 +149,7 @@ if __name__ == "__main__":
     parser.add_argument("smpp_port", type=int)
     parser.add_argument("http_port", type=int)
     parser.add_argument("file", type=Path)
+    parser.add_argument("--host", default=HOST, help="where to listen: this machine alone, or 0.0.0.0 in a container")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.smpp_port, arguments.http_port, arguments.file, os.environ[_PASSWORD_SETTING]))
+    password = os.environ[_PASSWORD_SETTING]
+    asyncio.run(run(arguments.smpp_port, arguments.http_port, arguments.file, password, arguments.host))
