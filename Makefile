@@ -7,6 +7,7 @@
 PY = .venv/bin/python
 MINUTES = 10
 SEED =
+UCI =
 FAST = tests/unit tests/architecture tests/docs
 
 .PHONY: help
@@ -50,6 +51,10 @@ test-unit: venv ## only the tests that need nothing running: rules, architecture
 .PHONY: chaos
 chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out of order, stuck? (MINUTES=10 SEED=)
 	@$(PY) -m tests.chaos --minutes $(MINUTES) $(SEED:%=--seed %)
+
+.PHONY: scorecard
+scorecard: venv ## the fitted card from its evidence, compared with the shipped one (UCI=FILE: from the public file)
+	@$(PY) -m services.scoring.training check $(UCI)
 
 .PHONY: bench
 bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)

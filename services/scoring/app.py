@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.scoring.api import router
-from services.scoring.domain.loading import load_cards
+from services.scoring.api import ROUTERS
+from services.scoring.domain.loading import load_panel
 from services.scoring.handlers import HANDLES, SUBSCRIPTIONS, Grader
 from services.scoring.settings import Settings
 from services.scoring.timers import ageing
@@ -18,11 +18,12 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """Return the service, made from its settings; `parts` are what a test sets otherwise.
 
     Raises:
-        DataFileError: a points card cannot be used.
+        DataFileError: a points card cannot be used, or the champion or challenger is not among them.
     """
     settings = settings or Settings()
     parts = parts or Parts()
-    grader = Grader(load_cards(settings.cards_dir), settings.zone)
+    panel = load_panel(settings.cards_dir, settings.champion_card, settings.challenger_card)
+    grader = Grader(panel, settings.zone)
     bus = Bus(
         service="scoring",
         settings=settings,
@@ -33,4 +34,6 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         handles=HANDLES,
         timers=(ageing(grader),),
     )
-    return create_service(bus, title="评分服务 Scoring", settings=settings, routers=(router,), parts=parts)
+    app = create_service(bus, title="评分服务 Scoring", settings=settings, routers=ROUTERS, parts=parts)
+    app.state.grader = grader
+    return app

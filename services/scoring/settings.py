@@ -13,10 +13,15 @@ SHIPPED_CARDS = Path(__file__).parent / "cards"
 
 
 class Settings(ServiceSettings):
-    """`zone`: the issuer's IANA zone, in which accounts grow a day older at midnight. `cards_dir`: the points cards."""
+    """`zone`: the issuer's IANA zone, in which accounts grow a day older at midnight. `cards_dir`: the points cards.
+
+    `champion_card`: the name of the card that decides. `challenger_card`: the one recorded beside it; empty: none.
+    """
 
     zone: str = "Asia/Shanghai"
     cards_dir: Path = SHIPPED_CARDS
+    champion_card: str = "expert-points"
+    challenger_card: str = "uci-scorecard"
 
     @field_validator("zone")
     @classmethod

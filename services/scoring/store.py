@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from services.scoring.domain.account import Customer
+from services.scoring.domain.comparing import Comparison
+from services.scoring.domain.panel import Pair
 from shared.db.guard import all_saved
 from shared.events.risk import AccountGraded
 
@@ -48,6 +50,50 @@ INSERT INTO grading (customer_id, account_id, version, graded_at, score, grade, 
 SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::int[], $6::text[], $7::text[],
     $8::text[], $9::jsonb[], $10::text[], $11::text[], $12::jsonb[]) ORDER BY 1, 2, 3
 """
+
+# What is as it was is not written again.
+_COMPARE = """
+INSERT INTO comparison AS t (customer_id, account_id, compared_at, bucket, champion, champion_version, champion_score,
+    champion_grade, champion_treatment, challenger, challenger_version, challenger_score, challenger_grade,
+    challenger_treatment)
+SELECT customer_id, account_id, $14, bucket, champion, champion_version, champion_score, champion_grade,
+    champion_treatment, challenger, challenger_version, challenger_score, challenger_grade, challenger_treatment
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[],
+    $10::text[], $11::int[], $12::text[], $13::text[]) AS w (customer_id, account_id, bucket, champion,
+    champion_version, champion_score, champion_grade, champion_treatment, challenger, challenger_version,
+    challenger_score, challenger_grade, challenger_treatment)
+ORDER BY customer_id, account_id
+ON CONFLICT (customer_id, account_id) DO UPDATE
+SET compared_at = excluded.compared_at, bucket = excluded.bucket, champion = excluded.champion,
+    champion_version = excluded.champion_version, champion_score = excluded.champion_score,
+    champion_grade = excluded.champion_grade, champion_treatment = excluded.champion_treatment,
+    challenger = excluded.challenger, challenger_version = excluded.challenger_version,
+    challenger_score = excluded.challenger_score, challenger_grade = excluded.challenger_grade,
+    challenger_treatment = excluded.challenger_treatment
+WHERE (t.bucket, t.champion, t.champion_version, t.champion_score, t.challenger, t.challenger_version,
+        t.challenger_score)
+    IS DISTINCT FROM (excluded.bucket, excluded.champion, excluded.champion_version, excluded.champion_score,
+        excluded.challenger, excluded.challenger_version, excluded.challenger_score)
+"""
+
+_COMPARED = """
+SELECT champion_grade, challenger_grade, count(*) AS accounts,
+    count(*) FILTER (WHERE champion_treatment = challenger_treatment) AS same_treatment
+FROM comparison
+WHERE bucket <> 'M0' AND champion = $1 AND champion_version = $2 AND challenger = $3 AND challenger_version = $4
+GROUP BY champion_grade, challenger_grade ORDER BY champion_grade, challenger_grade
+"""
+
+_COUNT_COMPARISONS = "SELECT count(*) FROM comparison WHERE bucket <> 'M0'"
+
+_LOAD_AFTER = """
+SELECT customer_id, version, state, traceparent FROM customer_score
+WHERE customer_id > $1 ORDER BY customer_id LIMIT $2 FOR UPDATE
+"""
+
+_PEEK = "SELECT customer_id, version, state, traceparent FROM customer_score WHERE customer_id = $1"
+
+_COUNT_CUSTOMERS = "SELECT count(*) FROM customer_score"
 
 _NEXT_DUE = "SELECT min(next_due) FROM customer_score"
 
@@ -129,6 +175,44 @@ async def record(connection: asyncpg.Connection, gradings: Sequence[Graded]) -> 
         [fact.card_version for fact in facts],
         [_encode(grading.basis).decode() for grading in gradings],
     )
+
+
+async def compare(connection: asyncpg.Connection, comparisons: Sequence[Comparison], now: datetime) -> None:
+    """Keep what both cards say of these accounts now, in place of what they said before."""
+    if not comparisons:
+        return
+    names = Comparison.__struct_fields__
+    columns = ([getattr(comparison, name) for comparison in comparisons] for name in names)
+    await connection.execute(_COMPARE, *columns, now)
+
+
+async def compared(connection: asyncpg.Connection, pair: Pair) -> list[asyncpg.Record]:
+    """Return how many overdue accounts this very pair of cards gave each pair of grades."""
+    assert pair.challenger is not None
+    names = (pair.champion.name, pair.champion.version, pair.challenger.name, pair.challenger.version)
+    rows: list[asyncpg.Record] = await connection.fetch(_COMPARED, *names)
+    return rows
+
+
+async def count_comparisons(connection: asyncpg.Connection) -> int:
+    """Return how many overdue accounts have been compared by any pair of cards."""
+    return int(await connection.fetchval(_COUNT_COMPARISONS))
+
+
+async def load_after(connection: asyncpg.Connection, customer_id: str, limit: int) -> list[CustomerRow]:
+    """Return the next `limit` customers after this id, locked in order of their ids."""
+    return [_row(row) for row in await connection.fetch(_LOAD_AFTER, customer_id, limit)]
+
+
+async def peek(connection: asyncpg.Connection, customer_id: str) -> CustomerRow | None:
+    """Return the customer's row without a lock, none of a customer who is not known."""
+    row = await connection.fetchrow(_PEEK, customer_id)
+    return None if row is None else _row(row)
+
+
+async def count_customers(connection: asyncpg.Connection) -> int:
+    """Return how many customers are known."""
+    return int(await connection.fetchval(_COUNT_CUSTOMERS))
 
 
 async def next_due(connection: asyncpg.Connection) -> datetime | None:

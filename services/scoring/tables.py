@@ -38,6 +38,27 @@ class CustomerScore(Table, table=True):
     traceparent: str | None = Field(sa_column=Column(Text))
 
 
+class ComparisonRow(Table, table=True):
+    """What champion and challenger say of an account now; the challenger's word reaches nobody but who compares."""
+
+    __tablename__ = "comparison"
+
+    customer_id: str = Field(sa_column=Column(Text, primary_key=True))
+    account_id: str = Field(sa_column=Column(Text, primary_key=True))
+    compared_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    bucket: str = Field(sa_column=Column(Text, nullable=False))
+    champion: str = Field(sa_column=Column(Text, nullable=False))
+    champion_version: str = Field(sa_column=Column(Text, nullable=False))
+    champion_score: int = Field(sa_column=Column(Integer, nullable=False))
+    champion_grade: str = Field(sa_column=Column(Text, nullable=False))
+    champion_treatment: str = Field(sa_column=Column(Text, nullable=False))
+    challenger: str = Field(sa_column=Column(Text, nullable=False))
+    challenger_version: str = Field(sa_column=Column(Text, nullable=False))
+    challenger_score: int = Field(sa_column=Column(Integer, nullable=False))
+    challenger_grade: str = Field(sa_column=Column(Text, nullable=False))
+    challenger_treatment: str = Field(sa_column=Column(Text, nullable=False))
+
+
 class GradingRow(Table, table=True):
     """One published grading; never changed. `basis`: what the account was graded on, line by line."""
 

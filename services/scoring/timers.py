@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.scoring import store
-from services.scoring.handlers import Change, Grader
+from services.scoring.handlers import Grader, whole
 from shared.bus.timers import Timer, in_unit_of_work
 from shared.bus.unit_of_work import UnitOfWork
 
@@ -16,8 +16,7 @@ def ageing(grader: Grader) -> Timer:
 
     async def sweep(uow: UnitOfWork) -> int:
         rows = await store.load_due(uow.connection, uow.now, SWEEP)
-        changes = [Change(row, row.customer, row.traceparent, dict.fromkeys(row.customer.accounts)) for row in rows]
-        await grader.settle(changes, uow)
+        await grader.settle([whole(row) for row in rows], uow)
         return len(rows)
 
     return Timer("ageing accounts", in_unit_of_work(sweep), store.next_due)

@@ -33,7 +33,7 @@ class Reported(Struct, frozen=True, array_like=True):
 class LastGrading(Struct, frozen=True, array_like=True):
     """The grading that was published last: enough to see whether the next one says anything new.
 
-    `reasons` = (characteristic, place of the bin) in their order.
+    `reasons` = (characteristic, place of the bin) in their order. `card`: empty where it was not kept yet.
     """
 
     version: int
@@ -43,6 +43,7 @@ class LastGrading(Struct, frozen=True, array_like=True):
     treatment: Treatment
     reasons: tuple[tuple[str, int], ...]
     card_version: str
+    card: str = ""
 
 
 class Account(Struct, frozen=True):

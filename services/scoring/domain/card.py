@@ -1,19 +1,21 @@
-"""An expert points card: bins of characteristics give points, points give a grade, grade and bucket a treatment.
+"""A points card: bins of characteristics give points, points give a grade, grade and bucket a treatment.
 
-The points are a collections desk's judgement, not fitted to data; the card says so by its name. More points are
-riskier. Every point can be explained, and a grade never labels a person.
+Whether the points are a collections desk's judgement or fitted to data, the card says itself. More points are riskier.
+Every point can be explained, and a grade never labels a person.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from itertools import chain
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from services.scoring.domain.characteristics import CHARACTERISTICS, Standing
 from shared.events.kinds import Bucket, Grade, Reason
@@ -22,6 +24,7 @@ from shared.rules.aging import bucket as bucket_of
 
 MAX_REASONS = 4
 
+_LARGEST = 700.0  # beyond this the exponential overflows; the probability is 0 or 1 long before
 _LAST_BUCKET = 366  # every bucket has begun within a year
 
 
@@ -88,11 +91,37 @@ class Result(Struct, frozen=True, gc=False):
     lines: tuple[Line, ...]
 
 
+class Probability(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a fitted card's points mean: log-odds of `event` = intercept + slope * points."""
+
+    event: Annotated[str, Meta(min_length=1)]
+    intercept: float
+    slope: Annotated[float, Meta(gt=0)]
+
+    def at(self, score: int) -> float:
+        """Return the probability at `score` points, between 0 and 1."""
+        return 1 / (1 + math.exp(-max(-_LARGEST, min(_LARGEST, self.intercept + self.slope * score))))
+
+
+class Provenance(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a fitted card comes from: what to fetch, fit again and compare. `rows` of the file were fitted on."""
+
+    data: Annotated[str, Meta(min_length=1)]
+    licence: Annotated[str, Meta(min_length=1)]
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    rows_of_file: Annotated[int, Meta(ge=1)]
+    rows: Annotated[int, Meta(ge=1)]
+    fitted_on: date
+    command: Annotated[str, Meta(min_length=1)]
+    metrics: dict[str, float]
+
+
 @dataclass(frozen=True)
 class Card:
     """A card, valid from a day on until the day of a newer one.
 
-    `grades` = (grade, the points below which it holds), best first, the last without a bound.
+    `grades` = (grade, the points below which it holds), best first, the last without a bound. `source` says on what its
+    points rest; `probability` and `provenance` are a fitted card's.
     """
 
     name: str
@@ -101,6 +130,9 @@ class Card:
     characteristics: tuple[Characteristic, ...]
     grades: tuple[tuple[Grade, int | None], ...]
     treatments: Mapping[tuple[Bucket, Grade], Treatment]
+    source: str
+    probability: Probability | None = None
+    provenance: Provenance | None = None
 
     def grade(self, standing: Standing) -> Result:
         """Return the grade of an account as it stands, with the weightiest reasons first."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from services.scoring.domain.account import Account
 from shared.events.card import MonthlyStatus
 from shared.rules.aging import days_past_due
 from shared.rules.paid import is_paid, owed
+
+_PAID_IN_FULL = -1
 
 
 class Standing(Struct, frozen=True, gc=False):
@@ -45,6 +47,11 @@ def standing_of(account: Account, today: date) -> Standing | None:
         history=reported.history,
         reversed_payments=sum(1 for payment in account.ledger.payments if payment.reversals),
     )
+
+
+def without_debt(standing: Standing) -> Standing:
+    """Return the standing with nothing owed: no day and no period is past due."""
+    return structs.replace(standing, days=0, periods=0)
 
 
 def oldest_due(account: Account) -> date | None:
@@ -91,6 +98,31 @@ def payments_share(standing: Standing) -> int | None:
     return min(sum([month.paid for month in standing.history]) * 100 // billed, 100) if billed else None
 
 
+def total_months_overdue(standing: Standing) -> int | None:
+    """Return the months overdue, summed over the history (2, 1, 0 gives 3); unknown without a history."""
+    return sum([max(month.status, 0) for month in standing.history]) if standing.history else None
+
+
+def months_paid_in_full(standing: Standing) -> int | None:
+    """Return the share of the history's months that were paid in full, in whole percent; unknown without a history."""
+    paid = len([month for month in standing.history if month.status == _PAID_IN_FULL])
+    return paid * 100 // len(standing.history) if standing.history else None
+
+
+def largest_payment_share(standing: Standing) -> int | None:
+    """Return the largest month's payments as whole percent of the limit; unknown without history or limit."""
+    if not standing.history or not standing.credit_limit:
+        return None
+    return max([month.paid for month in standing.history]) * 100 // standing.credit_limit
+
+
+def utilisation(standing: Standing) -> int | None:
+    """Return the newest statement's balance as whole percent of the limit; unknown without history or limit."""
+    if not standing.history or not standing.credit_limit:
+        return None
+    return max(standing.history[0].statement_balance, 0) * 100 // standing.credit_limit
+
+
 CHARACTERISTICS: Mapping[str, Callable[[Standing], int | None]] = {
     "days_past_due": lambda standing: standing.days,
     "periods_past_due": lambda standing: standing.periods,
@@ -100,6 +132,10 @@ CHARACTERISTICS: Mapping[str, Callable[[Standing], int | None]] = {
     "worst_status": worst_status,
     "trend": trend,
     "payments_share": payments_share,
+    "total_months_overdue": total_months_overdue,
+    "months_paid_in_full": months_paid_in_full,
+    "largest_payment_share": largest_payment_share,
+    "utilisation": utilisation,
     "reversed_payments": lambda standing: standing.reversed_payments,
 }
 """Every characteristic by the name that cards call it."""

@@ -11,30 +11,56 @@ from msgspec import Struct, structs
 from services.scoring.domain.account import Account, Customer, LastGrading
 from services.scoring.domain.card import Card, Result
 from services.scoring.domain.characteristics import Standing, oldest_due, standing_of
+from services.scoring.domain.panel import Pair
+from shared.events.kinds import Grade
 from shared.events.risk import AccountGraded
 from shared.rules.localtime import local_midnight
 from shared.rules.paid import is_paid
 
 
 class Grading(Struct, frozen=True, gc=False):
-    """A grading that is news: the account with it as its last one, and what it was graded on."""
+    """A grading that is news: the account with it as its last one, and what it was graded on.
+
+    `before`: the grade until now, none for an account that had none.
+    """
 
     account: Account
+    before: Grade | None
     last: LastGrading
     result: Result
     standing: Standing
 
 
+class Judged(Struct, frozen=True, gc=False):
+    """What both cards say of an account: the champion's result and whether it is news, and the challenger's result."""
+
+    result: Result
+    news: Grading | None
+    challenger: Result | None
+
+
+def judge(account: Account, pair: Pair, today: date) -> Judged | None:
+    """Return what the cards say of the account, or none while no overdue snapshot of it has come."""
+    standing = standing_of(account, today)
+    if standing is None:
+        return None
+    result = pair.champion.grade(standing)
+    challenger = pair.challenger.grade(standing) if pair.challenger else None
+    return Judged(result, _told(account, pair.champion, standing, result), challenger)
+
+
 def regrade(account: Account, card: Card, today: date) -> Grading | None:
-    """Return the account's new grading, or none when it says nothing new or no overdue snapshot has come yet.
+    """Return the account's new grading, or none when it says nothing new or no overdue snapshot has come yet."""
+    judged = judge(account, Pair(card), today)
+    return judged.news if judged else None
+
+
+def _told(account: Account, card: Card, standing: Standing, result: Result) -> Grading | None:
+    """Return the grading when it is news.
 
     News is another grade, bucket, suggested treatment, another reason or order of reasons, or another card. Points
     that change and leave all these as they are, are no news: nobody would do anything differently.
     """
-    standing = standing_of(account, today)
-    if standing is None:
-        return None
-    result = card.grade(standing)
     held = account.last
     last = LastGrading(
         version=1 if held is None else held.version + 1,
@@ -44,10 +70,12 @@ def regrade(account: Account, card: Card, today: date) -> Grading | None:
         treatment=result.treatment,
         reasons=result.marks,
         card_version=card.version,
+        card=card.name,
     )
-    if held is not None and _news(held) == _news(last):
+    if held is not None and _same_card(held, last) and _news(held) == _news(last):
         return None
-    return Grading(structs.replace(account, last=last), last, result, standing)
+    before = None if held is None else held.grade
+    return Grading(structs.replace(account, last=last), before, last, result, standing)
 
 
 def fact_of(grading: Grading, card: Card, customer_id: str, now: datetime) -> AccountGraded:
@@ -84,12 +112,12 @@ def basis_of(grading: Grading) -> dict[str, Any]:
     }
 
 
-def next_due(customer: Customer, card: Card, today: date, zone: str) -> datetime | None:
-    """Return the instant at which the first of the customer's accounts ages into another bin or bucket.
+def next_due(customer: Customer, cards: Iterable[Card], today: date, zone: str) -> datetime | None:
+    """Return the instant at which the first of the customer's accounts ages into another bin of a card, or bucket.
 
     That is a midnight of the issuer's zone; none while nothing is owed, or nothing can get older.
     """
-    days = _ageing_days(customer.accounts.values(), card, today)
+    days = [day for card in cards for day in _ageing_days(customer.accounts.values(), card, today)]
     first = min(days, default=None)
     return None if first is None else local_midnight(first, zone)
 
@@ -106,5 +134,9 @@ def _ageing_days(accounts: Iterable[Account], card: Card, today: date) -> Iterab
                 break
 
 
+def _same_card(held: LastGrading, last: LastGrading) -> bool:
+    return held.card_version == last.card_version and held.card in ("", last.card)
+
+
 def _news(last: LastGrading) -> tuple[object, ...]:
-    return last.grade, last.bucket, last.treatment, last.reasons, last.card_version
+    return last.grade, last.bucket, last.treatment, last.reasons

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from itertools import pairwise
@@ -11,8 +12,9 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct, field
 
-from services.scoring.domain.card import Bin, Bins, Card, Characteristic
+from services.scoring.domain.card import Bin, Bins, Card, Characteristic, Probability, Provenance
 from services.scoring.domain.characteristics import CHARACTERISTICS, MONEY
+from services.scoring.domain.panel import Panel
 from shared.events.kinds import Bucket, Code, Grade
 from shared.events.risk import Treatment
 from shared.money import is_currency
@@ -51,6 +53,8 @@ class _CardFile(Struct, frozen=True, forbid_unknown_fields=True):
     characteristics: dict[str, _CharacteristicRow]
     grades: tuple[_GradeRow, ...]
     treatments: dict[Bucket, dict[Grade, Treatment]]
+    probability: Probability | None = None
+    provenance: Provenance | None = None
 
 
 def load_cards(folder: Path) -> tuple[Card, ...]:
@@ -58,10 +62,39 @@ def load_cards(folder: Path) -> tuple[Card, ...]:
     cards = tuple(load_card(path) for path in sorted(folder.glob("*.yaml")))
     if not cards:
         raise DataFileError(folder.name, "", "holds no points card", "put a card (*.yaml) there")
-    days = [card.valid_from for card in cards]
+    days = [(card.name, card.valid_from) for card in cards]
     if len(set(days)) < len(days):
-        raise DataFileError(folder.name, "valid_from", "two cards begin on one day", "give each card its own first day")
+        raise DataFileError(
+            folder.name, "valid_from", "two cards of one name begin on one day", "give each its own first day"
+        )
+    versions = [(card.name, card.version) for card in cards]
+    if len(set(versions)) < len(versions):
+        raise DataFileError(
+            folder.name, "version", "two cards of one name have one version", "give each its own version"
+        )
     return cards
+
+
+def load_panel(folder: Path, champion: str, challenger: str = "") -> Panel:
+    """Return the cards in `folder` that these names call; an empty `challenger` means none. Raises `DataFileError`."""
+    cards = load_cards(folder)
+    if champion == challenger:
+        raise DataFileError(
+            folder.name,
+            "",
+            f"{champion} cannot challenge itself",
+            "set ARREARS_CHALLENGER_CARD to another card, or empty",
+        )
+    decides = _named(folder, cards, champion, "ARREARS_CHAMPION_CARD")
+    return Panel(decides, _named(folder, cards, challenger, "ARREARS_CHALLENGER_CARD") if challenger else ())
+
+
+def _named(folder: Path, cards: Sequence[Card], name: str, setting: str) -> tuple[Card, ...]:
+    found = tuple(card for card in cards if card.name == name)
+    if not found:
+        known = ", ".join(sorted({card.name for card in cards}))
+        raise DataFileError(folder.name, "", f"holds no card called {name!r}", f"set {setting} to one of {known}")
+    return found
 
 
 def load_card(path: Path) -> Card:
@@ -71,6 +104,8 @@ def load_card(path: Path) -> Card:
     except msgspec.ValidationError as error:
         fault, _, where = str(error).partition(" - at `$.")
         raise DataFileError(path.name, where.rstrip("`"), fault, "write it as the shipped card does") from error
+    if rows.probability and not all(map(math.isfinite, (rows.probability.intercept, rows.probability.slope))):
+        raise DataFileError(path.name, "probability", "is not a number", "fit the card again")
     return Card(
         name=rows.card,
         version=rows.version,
@@ -78,6 +113,9 @@ def load_card(path: Path) -> Card:
         characteristics=tuple(_characteristic(path.name, *item) for item in rows.characteristics.items()),
         grades=_grades(path.name, rows.grades),
         treatments=_treatments(path.name, rows.treatments),
+        source=rows.source,
+        probability=rows.probability,
+        provenance=rows.provenance,
     )
 
 

@@ -131,18 +131,18 @@ def test_two_currencies_of_one_account_are_never_added() -> None:
     ],
 )
 def test_an_account_is_graded_anew_at_the_midnight_at_which_it_ages(days: int, expected: str | None) -> None:
-    due = next_due(Customer().with_account(account(snapshot(days=days))), CARD, DAY, SHANGHAI)
+    due = next_due(Customer().with_account(account(snapshot(days=days))), [CARD], DAY, SHANGHAI)
     assert due == (datetime.fromisoformat(expected) if expected else None)
 
 
 def test_the_first_account_to_age_is_the_customers_next_due() -> None:
     both = Customer().with_account(account(snapshot(days=181))).with_account(account(snapshot(days=30)))
     other = Account(AccountLedger("a-2"))
-    assert next_due(both.with_account(other), CARD, DAY, SHANGHAI) == datetime.fromisoformat("2026-02-25T16:00:00Z")
+    assert next_due(both.with_account(other), [CARD], DAY, SHANGHAI) == datetime.fromisoformat("2026-02-25T16:00:00Z")
 
 
 def test_a_paid_account_does_not_age() -> None:
-    assert next_due(Customer().with_account(account(snapshot(), payment(120_000))), CARD, DAY, SHANGHAI) is None
+    assert next_due(Customer().with_account(account(snapshot(), payment(120_000))), [CARD], DAY, SHANGHAI) is None
 
 
 def test_time_alone_moves_an_account_into_the_next_bucket() -> None:

@@ -14,13 +14,15 @@ from shared.rules.loading import DataFileError
 SHIPPED = (SHIPPED_CARDS / "expert-points-2026-01.yaml").read_text(encoding="utf-8")
 
 
-def test_the_shipped_card_is_an_expert_points_card_and_says_so() -> None:
-    (card,) = load_cards(SHIPPED_CARDS)
-    assert (card.name, card.version) == ("expert-points", "2026-01")
+def test_one_shipped_card_is_the_experts_and_one_is_fitted_and_their_names_say_so() -> None:
+    assert {(card.name, card.version) for card in load_cards(SHIPPED_CARDS)} == {
+        ("expert-points", "2026-01"),
+        ("uci-scorecard", "2026-11"),
+    }
 
 
 def test_every_currency_of_the_shipped_card_has_rising_thresholds() -> None:
-    (card,) = load_cards(SHIPPED_CARDS)
+    card = load_card(SHIPPED_CARDS / "expert-points-2026-01.yaml")
     (amounts,) = (each for each in card.characteristics if each.name == "amount_past_due")
     assert set(amounts.by_currency) == {"CNY", "TWD", "USD"}
 
@@ -77,5 +79,29 @@ def test_two_cards_never_begin_on_one_day_and_none_is_refused(tmp_path: Path) ->
         load_cards(tmp_path)
     for name in ("one.yaml", "two.yaml"):
         (tmp_path / name).write_text(SHIPPED, encoding="utf-8")
-    with pytest.raises(DataFileError, match="begin on one day"):
+    with pytest.raises(DataFileError, match="one name begin on one day"):
         load_cards(tmp_path)
+
+
+FITTED = (SHIPPED_CARDS / "uci-scorecard-2026-11.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row", "fault"),
+    [
+        ("slope: 0.0", "slope: -0.0", "probability.slope", "> 0"),
+        ("intercept: 0.", "intercept: .nan # 0.", "probability", "is not a number"),
+        ("sha256: ", "sha256: g", "provenance.sha256", "matching regex"),
+        ("  licence: CC BY 4.0\n", "", "provenance", "missing required field"),
+        ("{to: 1, points: -26", "{to: 1, points: 90", "periods_past_due.bins[1]", "breaks the declared"),
+    ],
+)
+def test_a_fitted_card_without_sound_provenance_or_order_is_refused(
+    tmp_path: Path, old: str, new: str, row: str, fault: str
+) -> None:
+    assert old in FITTED
+    path = tmp_path / "card.yaml"
+    path.write_text(FITTED.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(DataFileError, match=re.escape(fault)) as refused:
+        load_card(path)
+    assert row in refused.value.row

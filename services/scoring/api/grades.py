@@ -1,4 +1,4 @@
-"""The routes of scoring: a customer's grades, each with its reasons and what it was graded on."""
+"""A customer's grades, each with its reasons and what it was graded on."""
 
 from __future__ import annotations
 
@@ -11,23 +11,14 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
 from services.scoring import store
+from services.scoring.api.shapes import Reader, ReasonOut
 from shared.errors import Problem
 from shared.service import BusDep
-from shared.web.auth import Principal, Role, require
 from shared.web.paging import Page, PageRequest, page, paged
 
 router = APIRouter(prefix="/v1", tags=["grades"])
 
-Reader = Annotated[Principal, require(Role.SUPERVISOR)]
 CustomerId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9._:-]+$")]
-
-
-class ReasonOut(BaseModel):
-    """Why, in words."""
-
-    code: str
-    zh: str
-    en: str
 
 
 class PointsOut(BaseModel):

@@ -1,0 +1,1 @@
+"""Where a points card is fitted to data. The running service never imports this room."""
