@@ -11,7 +11,7 @@ from shared.bus.outcomes import Dead, Skip
 from shared.bus.unit_of_work import Incoming
 from shared.events.envelope import Envelope
 from shared.events.kinds import Fact
-from shared.events.registry import BY_NAME, FactType
+from shared.events.registry import BY_NAME, VOIDED, FactType
 
 
 class Raw(msgspec.Struct, frozen=True, gc=False):
@@ -57,6 +57,8 @@ class Decoder:
         return Decoded(raw, verdict=found, envelope=envelope)
 
     def _unwanted(self, envelope: Envelope) -> Dead | Skip | None:
+        if envelope.type == VOIDED:
+            return Skip("voided")
         kind = BY_NAME.get(envelope.type)
         if kind is None:
             return Dead("unknown_type", f"{envelope.type} is not a fact that this version knows")

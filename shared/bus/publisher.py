@@ -34,6 +34,7 @@ from shared.bus.producing import ProduceTooLarge, ProduceUnknown, Producing, Rec
 from shared.bus.relabelling import place_of
 from shared.bus.streams import Segment, StreamKey
 from shared.bus.tails import Tails
+from shared.bus.voiding import give_up_if_asked
 from shared.db.pool import borrow
 from shared.events.registry import TOPICS
 
@@ -257,6 +258,8 @@ class Publisher:
         tail = await self._tails.last(topic.full_name(self._namespace), key[1], topic.source)
         async with borrow(self._pool) as connection:
             stream.epoch, stream.cursor = await place_of(connection, key, tail)
+            if stream.halted is not None and await give_up_if_asked(connection, key, stream.cursor):
+                stream.refused = None
         if tail is not None and stream.cursor == tail.place:
             self._recorder.note(key, stream.cursor, stream.epoch)
         stream.batch_bytes = _BATCH_BYTES

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from shared.bus.inbox_tables import add_inbox_tables
+from shared.bus.outbox_tables import add_outbox_tables
 
 _DDL_V1 = (
     """
@@ -185,6 +186,7 @@ def add_bus_tables(metadata: MetaData) -> None:
         PrimaryKeyConstraint("topic", "partition"),
     )
     add_inbox_tables(metadata)
+    add_outbox_tables(metadata)
     dead = Table(
         "dead_letter",
         metadata,

@@ -109,6 +109,9 @@ FACT_TYPES: tuple[FactType, ...] = tuple(
     )
 )
 
+VOIDED = "arrears.bus.voided.v1"
+"""What travels under a number that was given up, on any topic: the number counts as taken, and nothing happens."""
+
 BY_NAME: dict[str, FactType] = {kind.name: kind for kind in FACT_TYPES}
 BY_MODEL: dict[type[Fact], FactType] = {kind.model: kind for kind in FACT_TYPES}
 

@@ -22,7 +22,7 @@ TAKES_FIVE, TAKES_NONE, TAKES_ALL = 1_500, 300, 1_000_000
 """Bytes: a topic that takes a few payments at a time, one that takes not even one, and one that takes them all."""
 
 
-async def _limit(toys: Toys, size: int | None) -> None:
+async def limit(toys: Toys, size: int | None) -> None:
     """Set the topic's own limit, or leave it to the broker's default."""
     admin = AIOKafkaAdminClient(bootstrap_servers=toys.stage.infra.bootstrap)
     await admin.start()
@@ -40,15 +40,15 @@ async def _knows(bus: Bus, size: int) -> bool:
 
 async def test_the_limit_is_the_topics_own_or_else_the_brokers_default(toys: Toys) -> None:
     names = [topic.full_name(toys.stage.namespace) for topic in (CARD, RISK)]
-    await _limit(toys, 4_000)
+    await limit(toys, 4_000)
     absent = f"{toys.stage.namespace}.absent.v1"
     assert await topic_limits(toys.stage.infra.bootstrap, [*names, absent]) == {names[0]: 4_000, names[1]: 1_048_588}
-    await _limit(toys, None)
+    await limit(toys, None)
     assert (await topic_limits(toys.stage.infra.bootstrap, names))[names[0]] == MAX_RECORD_BYTES
 
 
 async def test_a_batch_above_the_brokers_limit_is_halved_and_nothing_is_left_out(toys: Toys) -> None:
-    await _limit(toys, TAKES_FIVE)
+    await limit(toys, TAKES_FIVE)
     bus = toys.writer()
     async with running(bus):
         for number in range(3):
@@ -60,11 +60,11 @@ async def test_a_batch_above_the_brokers_limit_is_halved_and_nothing_is_left_out
     assert len(facts_in(log)) == 180
 
 
-async def _halted(bus: Bus) -> bool:
+async def halted(bus: Bus) -> bool:
     return "stream_halted" in {why.code for why in await bus.not_ready()}
 
 
-async def _goes_on(bus: Bus) -> bool:
+async def goes_on(bus: Bus) -> bool:
     return not await bus.not_ready()
 
 
@@ -94,12 +94,12 @@ async def test_a_limit_lowered_under_load_leaves_no_hole_in_the_log(
         await until(partial(_knows, writer, MAX_RECORD_BYTES))
         posting = asyncio.ensure_future(_refused_after(writer))
         await until(partial(_some_published, toys))
-        await _limit(toys, TAKES_NONE)
+        await limit(toys, TAKES_NONE)
         committed = await posting
-        await until(partial(_halted, writer))
+        await until(partial(halted, writer))
         assert faults_of(await log_of(toys.stage, CARD)) == []
-        await _limit(toys, TAKES_ALL)
-        await until(partial(_goes_on, writer))
+        await limit(toys, TAKES_ALL)
+        await until(partial(goes_on, writer))
         await at_rest(writer, reader)
         assert await writer.not_ready() == []
     log = await log_of(toys.stage, CARD)

@@ -8,6 +8,7 @@ from shared.bus.headers import Headers, numbers_of
 from shared.bus.outcomes import Dead, Skip
 from shared.events.card import PaymentPosted
 from shared.events.contacts import CustomerContactsErased
+from shared.events.registry import TOPICS, VOIDED
 from tests.unit.bus.build import NOON, changed, headers, payment
 
 DECODER = Decoder({PaymentPosted, CustomerContactsErased})
@@ -31,6 +32,13 @@ def test_a_fact_comes_with_its_envelope_and_its_place() -> None:
 def test_a_known_fact_that_nobody_here_handles_is_skipped_without_a_look_inside() -> None:
     decoded = DECODER.decode(raw(changed(headers(), "ce_type", b"arrears.account.cured.v1"), b"not even JSON"))
     assert decoded.verdict == Skip("not_ours")
+
+
+@pytest.mark.parametrize("topic", [topic.name for topic in TOPICS])
+@pytest.mark.parametrize("body", [b'{"number": 3}', b"not even JSON", None])
+def test_a_number_that_was_given_up_is_skipped_on_every_topic(topic: str, body: bytes | None) -> None:
+    decoded = DECODER.decode(raw(changed(headers(), "ce_type", VOIDED.encode()), body, topic))
+    assert decoded.verdict == Skip("voided")
 
 
 @pytest.mark.parametrize(
