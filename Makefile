@@ -8,7 +8,7 @@ PY = .venv/bin/python
 MINUTES = 10
 SEED =
 UCI =
-FAST = tests/unit tests/architecture tests/docs
+FAST = tests/unit tests/model tests/architecture tests/docs
 
 .PHONY: help
 help: ## show this list

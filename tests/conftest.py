@@ -10,7 +10,7 @@ from hypothesis import settings
 pytest_plugins = ["tests.error_log", "tests.controls.plugin"]
 
 _TESTS = Path(__file__).parent
-_BY_FOLDER = {"unit", "architecture", "docs", "contract", "integration", "e2e", "chaos"}
+_BY_FOLDER = {"unit", "model", "architecture", "docs", "contract", "integration", "e2e", "chaos"}
 
 # A verdict must not hang on the machine's speed or on luck; `--hypothesis-profile=explore` looks for new examples.
 settings.register_profile("same", deadline=None, derandomize=True)

@@ -13,17 +13,20 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import Phase
+from msgspec import structs
 
 from services.notify import sending
 from services.notify.domain.decision import Send, still_owing
 from services.notify.domain.model import Customer, Reminder
 from services.notify.store import customers, notices
-from shared.bus import handling, outbox, positions, streams
+from shared.bus import handling, outbox, positions, publisher, streams
 from shared.bus.bus import Bus
 from shared.bus.decoding import Decoded
 from shared.bus.handling import BatchHandler
+from shared.bus.headers import Numbers
 from shared.bus.outcomes import Dead, Outcome
-from shared.bus.positions import Position
+from shared.bus.positions import Position, Stopped
 from shared.bus.reading import PartitionLoop
 from shared.bus.streams import Segment, StreamKey
 from shared.bus.unit_of_work import UnitOfWork
@@ -117,7 +120,45 @@ def stream_lock(patch: pytest.MonkeyPatch) -> None:
 
 def prefix(patch: pytest.MonkeyPatch) -> None:
     """A number is sent, whether or not the one before it is known to be in the log."""
-    patch.setattr("shared.bus.publisher._follows", lambda _segment, _cursor: True)
+    _in_haste(patch)
+    patch.setattr(publisher, "_follows", lambda _segment, _cursor: True)
+
+
+def duplicates(patch: pytest.MonkeyPatch) -> None:
+    """A number at or below the position is taken once more."""
+    _judged(patch, lambda verdict: verdict == "duplicate")
+
+
+def gaps(patch: pytest.MonkeyPatch) -> None:
+    """A number further on is taken, as if nothing were missing."""
+    _judged(patch, lambda verdict: isinstance(verdict, Stopped) and verdict.reason.startswith("gap"))
+
+
+def _judged(patch: pytest.MonkeyPatch, takes: Callable[[object], bool]) -> None:
+    judge = positions.judge
+
+    def judged(position: Position, numbers: Numbers, fact_id: str) -> object:
+        verdict = judge(position, numbers, fact_id)
+        return "take" if takes(verdict) else verdict
+
+    _in_haste(patch)
+    patch.setattr(positions, "judge", judged)
+
+
+def earlier_epochs(patch: pytest.MonkeyPatch) -> None:
+    """A position forgets where the epochs before it ended."""
+    taken = positions.taken
+
+    def forgets(position: Position, numbers: Numbers, fact_id: str, offset: int) -> Position:
+        return structs.replace(taken(position, numbers, fact_id, offset), seen={})
+
+    _in_haste(patch)
+    patch.setattr(positions, "taken", forgets)
+
+
+def _in_haste(patch: pytest.MonkeyPatch) -> None:
+    """The first counterexample will do, of whatever size."""
+    patch.setattr("tests.model.test_bus_model.PHASES", (Phase.generate,))
 
 
 def monotone_published(patch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from tests.controls import switches
 from tests.controls.switches import Switch
 
 _BUS: Final = "tests/integration/bus"
+_MODEL: Final = "tests/model/test_bus_model.py::test_whatever_befalls_a_stream_each_fact_takes_effect_once_and_in_order"
 _NOTIFY: Final = "tests/integration/notify/test_at_most_once.py"
 
 
@@ -56,6 +57,15 @@ CONTROLS: Final = (
         f"{_BUS}/test_writers.py::test_what_two_racing_writers_commit_is_what_is_published_in_number_order",
         TimeoutError,
         patience=5,
+    ),
+    *(
+        Control(without, switch, _MODEL, says=says)
+        for without, switch, says in (
+            ("number n leaving only after n-1", switches.prefix, "nothing was lost: gap|outbox hole"),
+            ("duplicates known by their number", switches.duplicates, "twice"),
+            ("a gap that stops", switches.gaps, "passed over"),
+            ("the ends of earlier epochs in a position", switches.earlier_epochs, "lost|nothing was lost: gap"),
+        )
     ),
     Control(
         "the guard of versions",
