@@ -12,11 +12,11 @@ from typing import Final
 from services.assignment.domain.folds import FOLDS, fold
 from services.assignment.domain.policy import Policy
 from services.assignment.recording import Work, record
-from services.assignment.store import customers
+from services.assignment.store import customers, erasing
 from shared.bus.handling import BatchHandler
 from shared.bus.outcomes import DONE, Dead, Outcome, Skip
 from shared.bus.unit_of_work import Incoming, UnitOfWork
-from shared.events.kinds import Fact
+from shared.events.kinds import Erasure, Fact
 from shared.events.registry import CARD, CONTACTS, NOTICES, RISK, VISITS, Topic
 from shared.money import CurrencyMismatch, CurrencyUnknown
 
@@ -40,6 +40,7 @@ async def take_batch(batch: Sequence[Incoming], uow: UnitOfWork, policy: Policy)
     works = {key: Work.on(each, uow, policy) for key, each in held.items()}
     outcomes = [take(works[item.key], item) if item.key in works else Skip("about_staff") for item in batch]
     await record(uow, list(works.values()), policy)
+    await erasing.erase(uow.connection, sorted({item.key for item in batch if isinstance(item.fact, Erasure)}))
     return outcomes
 
 

@@ -48,6 +48,16 @@ PROBLEM_TYPES: Final[tuple[ProblemType, ...]] = (
         "Wait until the case is in the phone queue.",
     ),
     ProblemType(
+        "contacts_erased",
+        409,
+        "客户资料已删除",
+        "The contacts were erased",
+        "客户的姓名、电话和地址已按要求删除，不能再外呼或移交外访。",
+        "Name, numbers and addresses were erased on request; nobody can be called or visited.",
+        "停止联系；收到新的客户资料后可继续办理。",
+        "Do not contact the customer; work goes on should new contact data come.",
+    ),
+    ProblemType(
         "not_handed_over",
         409,
         "案件不在外访中",

@@ -22,7 +22,7 @@ from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, StopSet
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseRecalled, ContactLogged
 from shared.events.contacts import CustomerContactsErased
-from shared.events.kinds import Fact
+from shared.events.kinds import Erasure, Fact
 from shared.events.registry import CARD, CASES, CONTACTS, STAFF, Topic
 from shared.events.staff import StaffChanged
 from shared.events.visits import WithdrawnReason
@@ -97,6 +97,8 @@ async def take_batch(batch: Sequence[Incoming], uow: UnitOfWork, desk: Desk) -> 
         case.decide(uow)
     changes = [Change(case.before, case.now) for case in changed]
     await record(uow, changes, [telling for case in changed for telling in case.tellings])
+    erased = {item.key for item in about_customers if isinstance(item.fact, Erasure)}
+    await store.erase(uow.connection, [case.now for key, case in cases.items() if key in erased])
     outcomes |= await _take_staff([item for item in batch if isinstance(item.fact, StaffChanged)], uow)
     return [outcomes[id(item)] for item in batch]
 

@@ -16,6 +16,7 @@ from services.fieldvisit.domain.visiting import next_due as next_due_of
 from shared.db.guard import all_saved
 from shared.events.staff import StaffChanged
 from shared.ids import uuid7
+from shared.web.idempotency import erase_customers
 
 ReportKind = Literal["completed", "missed", "breached"]
 
@@ -77,6 +78,17 @@ SELECT written_at, written_by, about, text FROM visit_note WHERE visit_id = $1 O
 _SAVE_NOTES = """
 INSERT INTO visit_note (note_id, visit_id, written_at, written_by, about, text)
 SELECT note_id, $1, $2, $3, about, text FROM unnest($4::text[], $5::text[], $6::text[]) AS t (note_id, about, text)
+"""
+# What collectors wrote may hold anything; that the visit was made or not, and what came of it, stays.
+_ERASE_NOTES = "DELETE FROM visit_note WHERE visit_id = ANY ($1)"
+_ERASE_LINES = """
+UPDATE plan SET lines = (
+    SELECT jsonb_agg(CASE WHEN l.line ->> 'visit_id' = ANY ($1) THEN l.line || '{"outside_window_reason": null}'
+        ELSE l.line END ORDER BY l.place)
+    FROM jsonb_array_elements(lines) WITH ORDINALITY AS l (line, place))
+WHERE EXISTS (
+    SELECT FROM jsonb_array_elements(lines) AS l (line)
+    WHERE l.line ->> 'visit_id' = ANY ($1) AND l.line ->> 'outside_window_reason' IS NOT NULL)
 """
 _SAVE_UNMASKED_READ = "INSERT INTO unmasked_read (read_id, visit_id, staff_id, at) VALUES ($1, $2, $3, $4)"
 _STAFF = "SELECT state FROM staff WHERE staff_id = ANY ($1)"
@@ -156,6 +168,15 @@ async def load_customers(connection: asyncpg.Connection, keys: Iterable[str]) ->
     wanted = sorted(set(keys))
     held = _held(await connection.fetch(_LOAD, wanted))
     return {key: held.get(key) or Held(0, Customer(customer_id=key)) for key in wanted}
+
+
+async def erase(connection: asyncpg.Connection, customers: Sequence[Customer]) -> None:
+    """Forget what was written of these customers' visits, and answers that show them; their rows are locked."""
+    if customers:
+        visits = [visit.visit_id for customer in customers for visit in customer.visits.values()]
+        await connection.execute(_ERASE_NOTES, visits)
+        await connection.execute(_ERASE_LINES, visits)
+        await erase_customers(connection, [customer.customer_id for customer in customers])
 
 
 async def load_due_customers(connection: asyncpg.Connection, now: datetime) -> list[Held]:

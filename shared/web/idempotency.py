@@ -8,7 +8,7 @@ the first has committed. It must be the first statement of the transaction (befo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -55,6 +55,14 @@ def idempotency_table(metadata: MetaData) -> Table:
         Column("at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Index("idempotency_key_at", "at"),
     )
+
+
+_ERASE = """
+UPDATE idempotency_key
+SET body = convert_to(jsonb_set(convert_from(body, 'UTF8')::jsonb, '{customer}', 'null')::text, 'UTF8')
+WHERE EXISTS (SELECT FROM unnest($1::bytea[]) AS a (about) WHERE position(a.about IN body) > 0)
+    AND convert_from(body, 'UTF8')::jsonb ? 'customer'
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,15 @@ async def answer_once(
     answer = await act()
     await remember(connection, command, answer)
     return answer
+
+
+async def erase_customers(connection: AnyConnection, customer_ids: Sequence[str]) -> None:
+    """Take the part `customer` out of stored answers about these customers, who were erased.
+
+    The answer stays, so that the command is not done again. Answers are kept for some days only, so all are looked at.
+    """
+    about = [f'"customer_id":{msgspec.json.encode(each).decode()}'.encode() for each in customer_ids]
+    await connection.execute(_ERASE, about)
 
 
 def _header_problem(code: str, fault_zh: str, fault_en: str) -> Problem:

@@ -22,7 +22,12 @@ _CODE = r"^[A-Za-z0-9_.-]+$"
 Key = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?$")]
 Code = Annotated[str, Field(min_length=1, max_length=64, pattern=_CODE)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Words = Annotated[str, Field(min_length=1, max_length=500, pattern=r"\S")]
+Words = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=500, pattern=r"\S", description="理由，请勿写客户资料 / why; no customer data, please"
+    ),
+]
 Note = Annotated[str, Field(max_length=2000, description="催记，只存于本服务 / kept in this service only")]
 Email = Annotated[
     str,

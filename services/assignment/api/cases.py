@@ -21,7 +21,7 @@ from services.assignment.api.views import (
 )
 from services.assignment.commands import Acting
 from services.assignment.desk import Desk
-from services.assignment.domain.handover import unknown_case
+from services.assignment.domain.handover import erased, unknown_case
 from services.assignment.store import worklists
 from services.assignment.store.customers import Held
 from services.assignment.store.worklists import Filters
@@ -82,6 +82,8 @@ async def read_contact_details(who: PhoneAgent, bus: BusDep, desk: DeskDep, case
         if held is None or held.customer.open_case is None:
             raise unknown_case()
         shown = customer_view(held.customer, masked=False)
+        if held.customer.erased:
+            raise erased()
         if shown is None:
             raise Problem("not_found", "尚未收到客户资料。", "The customer's contacts have not come yet.")
         await worklists.save_personal_data_read(uow.connection, who.subject, case_id, desk.machine.now())

@@ -15,7 +15,7 @@ from services.assignment.api.bodies import ContactBody, DeskPurpose, Key
 from services.assignment.api.views import ReasonView
 from services.assignment.commands import Acting, blocked, row_of
 from services.assignment.domain.contacts import Contact, why_not_call
-from services.assignment.domain.handover import unknown_case
+from services.assignment.domain.handover import erased, unknown_case
 from services.assignment.domain.permits import may_call
 from services.assignment.store import worklists
 from services.assignment.store.customers import Held
@@ -69,6 +69,8 @@ async def ask_may_call(
         held = await worklists.case(connection, scope_of(who), case_id)
         if held is None or held.customer.open_case is None:
             raise unknown_case()
+        if held.customer.erased:
+            raise erased()
         if await bus.blocked_keys(connection, [held.customer.customer_id]):
             raise blocked()
     now = bus.clock.now()

@@ -113,6 +113,15 @@ def recall_by_supervisor(turn: Turn, by: str, words: str) -> None:
     plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
 
 
+def erased() -> Problem:
+    """Return what is said when nobody may know any more how to reach the customer."""
+    return Problem(
+        "contacts_erased",
+        "客户联系资料已按要求删除，无从联系。",
+        "The customer's contact data were erased on request: there is no way to reach the customer.",
+    )
+
+
 def _case_refusal(case: Case, customer: Customer) -> Problem | None:
     if not case.open or not customer.owing():
         return Problem("case_closed", "案件已结，没有欠款。", "The case is closed: nothing is owed.")
@@ -122,6 +131,8 @@ def _case_refusal(case: Case, customer: Customer) -> Problem | None:
         return Problem(
             "reminders_first", "提醒的设定期限未过，不得外访。", "The reminder's set time still runs: no visit yet."
         )
+    if customer.erased:
+        return erased()
     if case.promise is not None:
         until = case.promise.pay_by
         return Problem(

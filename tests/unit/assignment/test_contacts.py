@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from services.assignment.domain.contacts import Contact, PromiseTold, log, put_aside, waive
-from services.assignment.domain.permits import may_call, usable_phones
+from services.assignment.domain.permits import NO_PHONE, may_call, usable_phones
 from shared.errors import Problem
 from shared.events.cases import CaseHandedOver, CaseRecalled, ContactLogged, PromiseMade
 from shared.rules.contact import Allowed, NotBefore, Refused
@@ -21,6 +21,7 @@ from tests.unit.assignment.given import (
     Story,
     at,
     by_phone,
+    erased,
     graded,
     lift,
     overdue,
@@ -313,3 +314,11 @@ def test_a_promise_from_a_call_before_the_hand_over_recalls_the_visit() -> None:
     logged(story, told, now=since)
     assert story.case.hand_over is None
     assert [fact.reason.code for fact in story.of(CaseRecalled)] == ["promise_made"]
+
+
+def test_an_erasure_forgets_on_which_number_was_called_and_forgives_no_call() -> None:
+    """Seen to fail with the attempts left as they were: their method is made of the customer and the number."""
+    story = logged(by_phone().told(FRIDAY, reachable()), contact("NOAS", "UNK", "NONE"))
+    assert {attempt.method for attempt in story.customer.calls.attempts}.isdisjoint({NO_PHONE})
+    story.told(FRIDAY, erased(FRIDAY))
+    assert [attempt.method for attempt in story.customer.calls.attempts] == [NO_PHONE]
