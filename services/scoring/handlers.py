@@ -106,9 +106,9 @@ class Grader:
         for change in changes:
             judged = change.judge(pair, today)
             news += [(change, what.news) for what in judged.values() if what.news is not None]
-            comparisons += _compared(change.row.customer_id, judged, pair)
+            comparisons += _compared(change.row.customer_id, judged)
         await store.save(uow.connection, [self._row(change, pair, today) for change in changes])
-        await store.compare(uow.connection, comparisons, uow.now)
+        await store.compare(uow.connection, pair, comparisons, uow.now)
         graded = [
             Graded(fact_of(grading, pair.champion, change.row.customer_id, uow.now), basis_of(grading))
             for change, grading in news
@@ -128,6 +128,6 @@ class Grader:
         )
 
 
-def _compared(customer_id: str, judged: Mapping[str, Judged], pair: Pair) -> list[Comparison]:
-    found = (comparison_of(customer_id, account_id, what, pair) for account_id, what in judged.items())
+def _compared(customer_id: str, judged: Mapping[str, Judged]) -> list[Comparison]:
+    found = (comparison_of(customer_id, account_id, what) for account_id, what in judged.items())
     return [comparison for comparison in found if comparison is not None]

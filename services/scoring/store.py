@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from services.scoring.domain.account import Customer
+from services.scoring.domain.card import Card
 from services.scoring.domain.comparing import Comparison
 from services.scoring.domain.panel import Pair
 from shared.db.guard import all_saved
@@ -53,16 +54,14 @@ SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::timestamptz[], $5::i
 
 # What is as it was is not written again.
 _COMPARE = """
-INSERT INTO comparison AS t (customer_id, account_id, compared_at, bucket, champion, champion_version, champion_score,
-    champion_grade, champion_treatment, challenger, challenger_version, challenger_score, challenger_grade,
-    challenger_treatment)
-SELECT customer_id, account_id, $14, bucket, champion, champion_version, champion_score, champion_grade,
-    champion_treatment, challenger, challenger_version, challenger_score, challenger_grade, challenger_treatment
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::int[], $12::text[], $13::text[]) AS w (customer_id, account_id, bucket, champion,
-    champion_version, champion_score, champion_grade, champion_treatment, challenger, challenger_version,
-    challenger_score, challenger_grade, challenger_treatment)
-ORDER BY customer_id, account_id
+INSERT INTO comparison AS t (customer_id, account_id, bucket, champion_score, champion_grade, champion_treatment,
+    challenger_score, challenger_grade, challenger_treatment, champion, champion_version, challenger,
+    challenger_version, compared_at)
+SELECT w.*, $10, $11, $12, $13, $14
+FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[])
+    AS w (customer_id, account_id, bucket, champion_score, champion_grade, champion_treatment, challenger_score,
+    challenger_grade, challenger_treatment)
+ORDER BY w.customer_id, w.account_id
 ON CONFLICT (customer_id, account_id) DO UPDATE
 SET compared_at = excluded.compared_at, bucket = excluded.bucket, champion = excluded.champion,
     champion_version = excluded.champion_version, champion_score = excluded.champion_score,
@@ -177,20 +176,19 @@ async def record(connection: asyncpg.Connection, gradings: Sequence[Graded]) -> 
     )
 
 
-async def compare(connection: asyncpg.Connection, comparisons: Sequence[Comparison], now: datetime) -> None:
-    """Keep what both cards say of these accounts now, in place of what they said before."""
-    if not comparisons:
+async def compare(connection: asyncpg.Connection, pair: Pair, comparisons: Sequence[Comparison], now: datetime) -> None:
+    """Keep what both cards of `pair` say of these accounts now, in place of what was said before."""
+    if pair.challenger is None or not comparisons:
         return
-    names = Comparison.__struct_fields__
-    columns = ([getattr(comparison, name) for comparison in comparisons] for name in names)
-    await connection.execute(_COMPARE, *columns, now)
+    columns = ([getattr(each, name) for each in comparisons] for name in Comparison.__struct_fields__)
+    await connection.execute(_COMPARE, *columns, *_names(pair, pair.challenger), now)
 
 
 async def compared(connection: asyncpg.Connection, pair: Pair) -> list[asyncpg.Record]:
     """Return how many overdue accounts this very pair of cards gave each pair of grades."""
-    assert pair.challenger is not None
-    names = (pair.champion.name, pair.champion.version, pair.challenger.name, pair.challenger.version)
-    rows: list[asyncpg.Record] = await connection.fetch(_COMPARED, *names)
+    if pair.challenger is None:
+        return []
+    rows: list[asyncpg.Record] = await connection.fetch(_COMPARED, *_names(pair, pair.challenger))
     return rows
 
 
@@ -233,6 +231,10 @@ async def history(
     graded_at, account_id, version = after or (None, None, None)
     rows: list[asyncpg.Record] = await connection.fetch(_HISTORY, customer_id, graded_at, account_id, version, fetch)
     return rows
+
+
+def _names(pair: Pair, challenger: Card) -> tuple[str, str, str, str]:
+    return pair.champion.name, pair.champion.version, challenger.name, challenger.version
 
 
 def _row(row: asyncpg.Record) -> CustomerRow:

@@ -68,6 +68,20 @@ class Characteristic:
         found = bins.rows[place]
         return Line(self.name, value, place, found, found.points)
 
+    def points(self, standing: Standing) -> int:
+        """Return the points of `line` alone."""
+        value = CHARACTERISTICS[self.name](standing)
+        bins = self.bins or self.by_currency.get(standing.currency)
+        return 0 if value is None or bins is None else bins.rows[bins.place(value)].points
+
+
+class Verdict(Struct, frozen=True, gc=False):
+    """What a card comes to, without the way to it: what is kept of a challenger."""
+
+    score: int
+    grade: Grade
+    treatment: Treatment
+
 
 class Line(Struct, frozen=True, gc=False):
     """What one characteristic gave: its value (none: unknown), and the bin at `place` (none: nothing to go by)."""
@@ -138,7 +152,7 @@ class Card:
         """Return the grade of an account as it stands, with the weightiest reasons first."""
         lines = tuple([each.line(standing) for each in self.characteristics])
         score = sum([line.points for line in lines])
-        grade = next(grade for grade, below in self.grades if below is None or score < below)
+        grade = self._grade_at(score)
         bucket = bucket_of(standing.days)
         weighty = sorted([line for line in lines if line.points > 0], key=_lightness)[:MAX_REASONS]
         return Result(
@@ -150,6 +164,15 @@ class Card:
             marks=tuple([(line.name, line.place) for line in weighty]),
             lines=lines,
         )
+
+    def verdict(self, standing: Standing) -> Verdict:
+        """Return score, grade and treatment as `grade` gives them, at less than half its cost."""
+        score = sum([each.points(standing) for each in self.characteristics])
+        grade = self._grade_at(score)
+        return Verdict(score, grade, self.treatments[bucket_of(standing.days), grade])
+
+    def _grade_at(self, score: int) -> Grade:
+        return next(grade for grade, below in self.grades if below is None or score < below)
 
     @cached_property
     def ages(self) -> tuple[int, ...]:

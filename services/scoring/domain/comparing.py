@@ -7,24 +7,19 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from services.scoring.domain.grading import Judged
-from services.scoring.domain.panel import Pair
 from shared.events.kinds import Bucket, Grade
 from shared.events.risk import Treatment
 
 
 class Comparison(Struct, frozen=True, gc=False):
-    """An account as both cards grade it."""
+    """An account as both cards of the day grade it."""
 
     customer_id: str
     account_id: str
     bucket: Bucket
-    champion: str
-    champion_version: str
     champion_score: int
     champion_grade: Grade
     champion_treatment: Treatment
-    challenger: str
-    challenger_version: str
     challenger_score: int
     challenger_grade: Grade
     challenger_treatment: Treatment
@@ -48,22 +43,18 @@ class Crossing(Struct, frozen=True):
     same_treatment: int
 
 
-def comparison_of(customer_id: str, account_id: str, judged: Judged, pair: Pair) -> Comparison | None:
+def comparison_of(customer_id: str, account_id: str, judged: Judged) -> Comparison | None:
     """Return the comparison of an account, none where nobody challenges."""
     ours, theirs = judged.result, judged.challenger
-    if pair.challenger is None or theirs is None:
+    if theirs is None:
         return None
     return Comparison(
         customer_id=customer_id,
         account_id=account_id,
         bucket=ours.bucket,
-        champion=pair.champion.name,
-        champion_version=pair.champion.version,
         champion_score=ours.score,
         champion_grade=ours.grade,
         champion_treatment=ours.treatment,
-        challenger=pair.challenger.name,
-        challenger_version=pair.challenger.version,
         challenger_score=theirs.score,
         challenger_grade=theirs.grade,
         challenger_treatment=theirs.treatment,

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from services.scoring.domain.account import Account, Customer, LastGrading
-from services.scoring.domain.card import Card, Result
+from services.scoring.domain.card import Card, Result, Verdict
 from services.scoring.domain.characteristics import Standing, oldest_due, standing_of
 from services.scoring.domain.panel import Pair
 from shared.events.kinds import Grade
@@ -32,11 +32,11 @@ class Grading(Struct, frozen=True, gc=False):
 
 
 class Judged(Struct, frozen=True, gc=False):
-    """What both cards say of an account: the champion's result and whether it is news, and the challenger's result."""
+    """What both cards say of an account: the champion's result and whether it is news, and the challenger's verdict."""
 
     result: Result
     news: Grading | None
-    challenger: Result | None
+    challenger: Verdict | None
 
 
 def judge(account: Account, pair: Pair, today: date) -> Judged | None:
@@ -45,7 +45,7 @@ def judge(account: Account, pair: Pair, today: date) -> Judged | None:
     if standing is None:
         return None
     result = pair.champion.grade(standing)
-    challenger = pair.challenger.grade(standing) if pair.challenger else None
+    challenger = pair.challenger.verdict(standing) if pair.challenger else None
     return Judged(result, _told(account, pair.champion, standing, result), challenger)
 
 

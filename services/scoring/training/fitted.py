@@ -91,6 +91,18 @@ class Fitted:
         """The area under the curve in each repeat, held out."""
         return tuple(judging.auc(self.evidence.held(repeat)) for repeat in self._repeats)
 
+    @property
+    def auc_of_one(self) -> tuple[str, float]:
+        """The characteristic that orders best alone, by its fine bins, and its area under the curve."""
+        alone = {name: self._alone(name) for name in self.plan.characteristics}
+        best = max(alone, key=alone.__getitem__)
+        return best, alone[best]
+
+    def _alone(self, name: str) -> float:
+        """Unknown values are left out. What falls is read backwards."""
+        sign = 1 if self.plan.characteristics[name].monotone == "increasing" else -1
+        return judging.auc({sign * at: count for at, count in enumerate(self.evidence.marginals[name].bins)})
+
     @cached_property
     def calibration_errors(self) -> tuple[float, ...]:
         """The calibration error in each repeat, held out."""

@@ -108,8 +108,10 @@ def _quality(fitted: Fitted) -> str:
     metrics, noise = fitted.metrics, fitted.noise
     spread = f"{min(fitted.aucs):.4f} to {max(fitted.aucs):.4f}"
     errors = fitted.calibration_errors
+    best, alone = fitted.auc_of_one
     rows = (
         ("AUC", f"{metrics['auc']:.4f} ({spread})", f"at least {fitted.plan.least_auc:.3f}"),
+        ("", f"{alone:.4f}", f"`{best}` alone, the best single characteristic"),
         ("KS", f"{metrics['ks']:.4f}", ""),
         (
             "calibration error",

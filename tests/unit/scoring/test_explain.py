@@ -62,6 +62,7 @@ async def test_the_order_of_the_months_changes_nothing() -> None:
 
 
 async def test_with_nothing_owed_nothing_is_past_due() -> None:
+    """Seen to fail with the days and periods left as they were told."""
     found = await explained(amount_past_due=0)
     assert (found["standing"]["days_past_due"], found["standing"]["periods_past_due"]) == (0, 0)
     assert {each["bucket"] for each in found["verdicts"]} == {"M0"}
@@ -99,6 +100,7 @@ async def test_what_cannot_be_graded_is_a_problem_document(body: dict[str, Any])
     ("method", "path"), [("POST", "/v1/explain"), ("GET", "/v1/cards"), ("GET", "/v1/cards/comparison")]
 )
 async def test_only_a_supervisor_asks(role: Role, method: str, path: str) -> None:
+    """Seen to fail with phone agents let in."""
     assert (await call(method, path, role, {"facts": FACTS} if method == "POST" else None)).status_code == 403
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scoring.training.binning import Count, evidence_of, merge, total
+from services.scoring.training.fitting import bins_of, fit_points, marginals_of, patterns_of
 from services.scoring.training.logistic import fit, probability, solve
-from services.scoring.training.plan import Direction
+from services.scoring.training.plan import Direction, load_plan
 
 COUNTS = st.integers(0, 500).flatmap(lambda size: st.builds(Count, st.just(size), st.integers(0, size)))
 
@@ -50,6 +51,23 @@ def test_the_regression_finds_the_weights_that_made_the_counts() -> None:
             chance = probability(intercept + weights[0] * first + weights[1] * second)
             patterns[first, second] = Count(1_000_000, round(1_000_000 * chance))
     assert fit(patterns) == pytest.approx([intercept, *weights], abs=1e-3)
+
+
+def test_a_characteristic_that_contradicts_its_own_bins_once_the_others_are_known_is_left_out() -> None:
+    """Seen to fail with every weight kept: alone the second one rises, beside the first one it falls."""
+    rows = [(2, 4), (1, 3), (1, 4), (2, 3)]  # periods past due, worst status
+    counts = dict(zip(rows, (Count(900, 700), Count(900, 200), Count(100, 10), Count(100, 90)), strict=True))
+    told = [
+        ((periods, None, worst, None, None, None, None, None), defaulted)
+        for (periods, worst), count in counts.items()
+        for defaulted in [True] * count.defaults + [False] * (count.accounts - count.defaults)
+    ]
+    plan = load_plan()
+    assert list(plan.characteristics)[:3:2] == ["periods_past_due", "worst_status"]
+    bins = bins_of(plan, marginals_of(plan, told))
+    assert [each.name for each in bins] == ["periods_past_due", "worst_status"]
+    scales = fit_points(plan, bins, patterns_of(plan, bins, told))
+    assert [scale.bins.name for scale in scales] == ["periods_past_due"]
 
 
 def test_equations_are_solved_with_a_nought_on_the_diagonal() -> None:

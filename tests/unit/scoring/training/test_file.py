@@ -10,15 +10,21 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from services.scoring.domain.characteristics import standing_of as ours
+from services.scoring.domain.loading import load_card
+from services.scoring.settings import SHIPPED_CARDS
 from services.scoring.training.__main__ import main
 from services.scoring.training.evidence import gather, hold_out
 from services.scoring.training.plan import PLAN as SHIPPED_PLAN
 from services.scoring.training.plan import load_plan
 from services.scoring.training.uci import Portfolio, read, standing_of
+from shared.events.card import MonthlyStatus
 from shared.rules.loading import DataFileError
+from tests.unit.scoring.facts import account, snapshot
 
 PLAN = load_plan()
 NAMES = tuple(PLAN.characteristics)
+CARD = load_card(SHIPPED_CARDS / "uci-scorecard-2026-11.yaml")
 DAY = date(2026, 11, 24)
 COLUMNS = (
     "ID", "LIMIT_BAL", "SEX", "EDUCATION", "MARRIAGE", "AGE",
@@ -65,6 +71,31 @@ def test_an_account_of_the_file_stands_as_ours_do() -> None:
     assert [month.status for month in standing.history[:2]] == [2, -1]
     assert standing.history[0].statement_balance == 391_300
     assert [month.month for month in standing.history] == sorted((m.month for m in standing.history), reverse=True)
+
+
+def test_a_fact_gets_the_points_that_its_row_was_fitted_with() -> None:
+    """What is learned and what is graded are one definition; seen to fail with the file's months taken oldest first."""
+    draw = random.Random(3)
+    for number in range(1, 200):
+        row = record(number, draw) | {"PAY_0": draw.choice([1, 2, 3])}
+        statuses = [row[name] for name in COLUMNS[6:12]]
+        fact = snapshot(
+            currency="TWD",
+            limit=row["LIMIT_BAL"] * 100,
+            periods=row["PAY_0"],
+            history=[
+                MonthlyStatus(
+                    month=f"2026-{6 - back:02}",
+                    status=status,
+                    statement_balance=row[f"BILL_AMT{back + 1}"] * 100,
+                    paid=row[f"PAY_AMT{back + 1}"] * 100,
+                )
+                for back, status in enumerate(statuses)
+            ],
+        )
+        served = ours(account(fact), DAY)
+        assert served is not None
+        assert CARD.grade(served).score == CARD.grade(standing_of(row)).score
 
 
 def test_the_order_of_the_rows_changes_nothing(file: Path) -> None:
