@@ -79,7 +79,8 @@ async def release(uow: UnitOfWork, desk: Desk, staff_id: str, case_id: str, reas
 async def log_contact(uow: UnitOfWork, desk: Desk, acting: Acting, contact: Contact, note: str | None) -> Held:
     """Log a contact and what follows from it. Raises Problem 404, 409, 412, 422."""
     work = await _work(uow, desk, acting)
-    await _refuse_blocked(uow, work)
+    # Whoever calls in has been heard already, and what was heard may be a stop.
+    await _refuse_blocked(uow, work, unread=contact.channel != "INBOUND")
     contacts.log(work.turn, contact)
     work.caused_by(None)
     work.lease(None)
@@ -151,9 +152,12 @@ def in_scope(held: Held, scope: Scope) -> bool:
     return scope.everybody or own_team or nobodys or (scope.person is not None and case.collector == scope.person)
 
 
-async def _refuse_blocked(uow: UnitOfWork, work: Work) -> None:
-    if await uow.blocked_keys([work.turn.customer.customer_id]):
+async def _refuse_blocked(uow: UnitOfWork, work: Work, *, unread: bool) -> None:
+    key = work.turn.customer.customer_id
+    if await uow.blocked_keys([key]):
         raise blocked()
+    if unread and (problem := (await uow.unread_keys([key])).get(key)) is not None:
+        raise problem
 
 
 def blocked() -> Problem:
@@ -193,7 +197,8 @@ async def file_list(uow: UnitOfWork, desk: Desk, phone_agent_id: str, rows: Mapp
     """Hand over what may be handed over, each row on its own, and file the list with the collector's supervisor."""
     held = await customers.load_cases(uow.connection, (row.case_id for row in rows.values()))
     known = await staff.colleagues(uow.connection, [phone_agent_id, *(row.field_agent_id for row in rows.values())])
-    keys = await uow.blocked_keys([each.customer.customer_id for each in held.values()])
+    asked = [each.customer.customer_id for each in held.values()]
+    barred = {**await uow.unread_keys(asked), **dict.fromkeys(await uow.blocked_keys(asked), blocked())}
     works = {case_id: Work.on(each, uow, desk.policy) for case_id, each in held.items()}
     agent = known.get(phone_agent_id)
     filing = Filing(str(uuid7()), phone_agent_id, agent.team if agent else "")
@@ -203,7 +208,7 @@ async def file_list(uow: UnitOfWork, desk: Desk, phone_agent_id: str, rows: Mapp
     done: dict[int, str] = {}
     for number, row in rows.items():
         work = works.get(row.case_id)
-        refusal = _refusal(work, row, filing, known, keys, {line.case_id for line in lines})
+        refusal = _refusal(work, row, filing, known, barred, {line.case_id for line in lines})
         if refusal is not None or work is None:
             refusals[number] = refusal or unknown_case()
             continue
@@ -222,7 +227,7 @@ def _refusal(
     row: Wanted,
     filing: Filing,
     known: Mapping[str, Colleague],
-    blocked_keys: set[str],
+    barred: Mapping[str, Problem],
     taken: set[str],
 ) -> Problem | None:
     if row.case_id in taken:
@@ -230,9 +235,7 @@ def _refusal(
     if work is None:
         return unknown_case()
     refusal = handover.refusal(work.turn, filing.phone_agent_id, known.get(row.field_agent_id))
-    if refusal is None and work.turn.customer.customer_id in blocked_keys:
-        return blocked()
-    return refusal
+    return refusal or barred.get(work.turn.customer.customer_id)
 
 
 async def _file(

@@ -54,6 +54,7 @@ async def start(uow: UnitOfWork, desk: Desk, acting: Acting) -> Decided:
     held, visit = await _own_visit(uow, acting)
     if await uow.blocked_keys([visit.customer_id]):
         raise customer_blocked()
+    _refuse((await uow.unread_keys([visit.customer_id])).get(visit.customer_id))
     roster = await store.roster(uow.connection, visit.people)
     _refuse(visiting.why_not_start(held.customer, visit, roster, uow.now, desk.policy))
     after, fact = visiting.start(held.customer, visit, uow.now)
@@ -132,10 +133,10 @@ async def file_plan(uow: UnitOfWork, desk: Desk, planner: str, lines: Mapping[in
     people = {planner, *(member for line in lines.values() for member in line.members)}
     roster = await store.lock_roster(uow.connection, people)
     booked = await store.engagements(uow.connection, people, uow.now)
-    blocked = await uow.blocked_keys(held)
+    barred = {**await uow.unread_keys(held), **dict.fromkeys(await uow.blocked_keys(held), customer_blocked())}
     draft = _Draft(uow.now, desk, planner, roster, {key: each.customer for key, each in held.items()}, booked)
     for number, line in lines.items():
-        draft.take(number, line, customer_of.get(line.visit_id), blocked)
+        draft.take(number, line, customer_of.get(line.visit_id), barred)
     if draft.planned:
         await _file(uow, draft, held)
     return Filing(draft.plan_id if draft.planned else None, uow.now, draft.refusals)
@@ -163,7 +164,7 @@ class _Draft:
         self.planned: dict[str, tuple[Line, VisitPlanned, PlannedVisit]] = {}
         self.refusals: dict[int, Problem] = {}
 
-    def take(self, number: int, line: Line, customer_id: str | None, blocked: set[str]) -> None:
+    def take(self, number: int, line: Line, customer_id: str | None, barred: Mapping[str, Problem]) -> None:
         """Plan one line or note why not."""
         customer = self.customers.get(customer_id or "")
         visit = customer.visit(line.visit_id) if customer else None
@@ -171,8 +172,8 @@ class _Draft:
             self.refusals[number] = no_such_visit()
         elif line.visit_id in self.planned:
             self.refusals[number] = duplicate_line()
-        elif customer.customer_id in blocked:
-            self.refusals[number] = customer_blocked()
+        elif customer.customer_id in barred:
+            self.refusals[number] = barred[customer.customer_id]
         else:
             self._decide(number, line, customer, visit)
 

@@ -22,7 +22,7 @@ from services.notify.rendering import TemplateUnknown
 from services.notify.store import customers, notices, reports
 from services.notify.store.notices import Ended, PutOff, Written
 from services.notify.writing import Writer, message_of
-from shared.bus.barrier import WINDOW_SECONDS
+from shared.bus.barrier import LEAVE_SECONDS
 from shared.bus.bus import Bus
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import CommitUnknown
@@ -125,7 +125,7 @@ class Senders:
             await self._decide_reminders(bus, uow, plan, partition, barrier_at)
 
         plan = await self._decided(bus, decided, barrier_at)
-        await self.hands.hand_over(bus, plan.claimed, asked + WINDOW_SECONDS)
+        await self.hands.hand_over(bus, plan.claimed, asked + LEAVE_SECONDS)
         return plan.count
 
     async def _decided(

@@ -2,6 +2,14 @@
 
 A customer's facts of all topics lie under one partition number, whichever replica reads them; so the question is asked
 of the database's positions and not of this process's memory.
+
+There are two forms. Who writes to a customer passes the barrier, for each message. Where a person acts and sees what
+came of it, the light form is enough: nobody acts while a stream is stopped or was not read to its end of late (B6).
+
+A broker that was deposed and does not know it yet may name an end that lies behind the log's (B5). Our client asks
+every 3 s who leads and waits 2 s for an end, so it believes such a broker at most 5 s after another one leads; that is
+why a message leaves W - 5 s after its barrier at the latest. Not covered: a broker that is cut off from the controller
+and yet is the only one who tells us who leads.
 """
 
 from __future__ import annotations
@@ -15,19 +23,38 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.bus import clients
+from shared.bus.partitions import partition_of
 from shared.db.pool import borrow
+from shared.errors import Problem
 from shared.events.registry import Topic
 
 WINDOW_SECONDS = 15.0
 """W: nothing leaves later than this after its barrier, so a stop is effective W after its publication."""
 
-_ENDS_SECONDS = 2.0
+UNREAD_SECONDS = 60
+"""The light form: so long ago at most was each stream read to its end, or nobody acts. It is touched every 10 s."""
+
+LEADER_SECONDS = 3.0
+"""So often the client asks who leads."""
+
+ENDS_SECONDS = 2.0
+LEAVE_SECONDS = WINDOW_SECONDS - LEADER_SECONDS - ENDS_SECONDS
+"""So long after its barrier a message may leave: what is left of W, should the end have been a deposed broker's."""
+
 _WAIT_SECONDS = 10.0
 
 _REACHED = """
 SELECT count(*) AS running, count(*) FILTER (WHERE p.log_offset >= w.log_end) AS reached
 FROM inbox_position p JOIN unnest($2::text[], $3::bigint[]) AS w (topic, log_end) USING (topic)
 WHERE p.partition = $1 AND p.state = 'running'
+"""
+
+_UNREAD = """
+SELECT n.partition, bool_or(p.state IS DISTINCT FROM 'running') AS stopped
+FROM unnest($1::int[]) AS n (partition) CROSS JOIN unnest($2::text[]) AS t (topic)
+LEFT JOIN inbox_position p USING (topic, partition)
+WHERE p.state IS DISTINCT FROM 'running' OR p.at < clock_timestamp() - make_interval(secs => $3)
+GROUP BY n.partition
 """
 
 
@@ -68,7 +95,7 @@ class LogEnds:
         if not wanted:
             return {}
         try:
-            async with asyncio.timeout(_ENDS_SECONDS):
+            async with asyncio.timeout(ENDS_SECONDS):
                 kafka = await self._started()
                 found = await ask(kafka, list(wanted))
         except (KafkaError, OSError, TimeoutError):
@@ -78,7 +105,11 @@ class LogEnds:
     async def _started(self) -> AIOKafkaConsumer:
         async with self._starting:
             if self._kafka is None:
-                kafka = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, enable_auto_commit=False)
+                kafka = AIOKafkaConsumer(
+                    bootstrap_servers=self._bootstrap,
+                    enable_auto_commit=False,
+                    metadata_max_age_ms=int(LEADER_SECONDS * 1000),
+                )
                 await clients.start(kafka.start, kafka.stop)
                 self._kafka = kafka
             return self._kafka
@@ -111,3 +142,30 @@ async def pass_barrier(pool: asyncpg.Pool, ends: LogEnds, partition: int, topics
             return asked_at
         await asyncio.sleep(0.02)
     return None
+
+
+async def unread_keys(
+    connection: asyncpg.Connection, keys: Iterable[str], partitions: int, topics: Collection[str]
+) -> dict[str, Problem]:
+    """Return those of `keys` on whom nobody acts now, each with what is said: a stop may lie unread (B6)."""
+    numbers = {key: partition_of(key, partitions) for key in keys}
+    rows = await connection.fetch(_UNREAD, sorted(set(numbers.values())), list(topics), UNREAD_SECONDS)
+    unread = {row["partition"]: row["stopped"] for row in rows}
+    return {key: unread_problem(stopped=unread[number]) for key, number in numbers.items() if number in unread}
+
+
+def unread_problem(*, stopped: bool) -> Problem:
+    """Return what is said to who would act while facts about the customer may lie unread."""
+    if stopped:
+        return Problem(
+            "reading_behind",
+            "消息读取已停止，客户可能已停催或还款，请运维人员处理后再试。",
+            "Reading is stopped, and a stop or a payment may lie unread; have the operators look, then try again.",
+            extra={"reason": "stopped"},
+        )
+    return Problem(
+        "reading_behind",
+        "消息尚未读到最新，客户可能已停催或还款，请稍后再试。",
+        "Facts are read with a delay, and a stop or a payment may lie unread; try again soon.",
+        extra={"reason": "behind"},
+    )

@@ -15,7 +15,7 @@ import asyncpg
 
 from shared.bus import dead_letters, failpoints
 from shared.bus.background import keep_running
-from shared.bus.barrier import LogEnds, pass_barrier
+from shared.bus.barrier import LogEnds, pass_barrier, unread_keys
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.erasing import with_erasing
@@ -33,7 +33,7 @@ from shared.bus.unit_of_work import Transactions, UnitOfWork
 from shared.clock import Clock
 from shared.db.faults import is_retriable
 from shared.db.pool import borrow, open_pool
-from shared.errors import Retriable
+from shared.errors import Problem, Retriable
 from shared.events.kinds import Fact
 from shared.events.registry import Topic
 from shared.settings import ServiceSettings
@@ -154,7 +154,14 @@ class Bus:
                 self._pool, self._producing, self._limits, self._tails, holder, partitions, self._settings.namespace
             )
             self._transactions = Transactions(
-                self._pool, self.service, partitions, self.clock, self.metrics, publisher.offer, self._limits
+                self._pool,
+                self.service,
+                partitions,
+                self.clock,
+                self.metrics,
+                publisher.offer,
+                self._limits,
+                [topic.name for topic in self.subscriptions],
             )
             if self._server is not None:
                 publisher.meets(self._server)
@@ -231,6 +238,10 @@ class Bus:
     async def blocked_keys(self, connection: asyncpg.Connection, keys: Iterable[str]) -> set[str]:
         """Return those of `keys` that nobody may act on, because a fact of theirs lies dead (D3)."""
         return await dead_letters.blocked_keys(connection, keys, self._settings.partitions)
+
+    async def unread_keys(self, connection: asyncpg.Connection, keys: Iterable[str]) -> dict[str, Problem]:
+        """Return those of `keys` on whom nobody acts now, since facts about them may lie unread (B6)."""
+        return await unread_keys(connection, keys, self.partitions, [topic.name for topic in self.subscriptions])
 
     async def not_ready(self) -> list[Reason]:
         """Return why the service is not ready; an empty list when it is."""

@@ -52,7 +52,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         handles: Collection[type[Fact]],
         metrics: Metrics,
     ) -> None:
-        self.joined = False
+        self._member_of_group = False
         self._topics = [topic for topic in TOPICS if topic in topics]
         self._settings = settings
         self._group = f"{settings.namespace}.{service}"
@@ -99,7 +99,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                 await asyncio.sleep(0.5)
                 await _check(kafka)
         finally:
-            self.joined = False
+            self._member_of_group = False
             self._around = None
             await self.on_partitions_revoked(())
             await clients.stop(kafka.stop)
@@ -123,11 +123,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             loop = self._loops[partition] = PartitionLoop(around, handling, partition)
             job = keep_running(f"read partition {partition}", partial(self._read, loop, partition))
             self._tasks[partition] = asyncio.get_running_loop().create_task(job)
-        self.joined = True
+        self._member_of_group = True
 
     async def _read(self, loop: PartitionLoop, partition: int) -> None:
         await self._publisher.take((partition,))
         await loop.run()
+
+    @property
+    def joined(self) -> bool:
+        """Whether this replica is a member of its group and knows where each of its streams stands."""
+        return self._member_of_group and all(loop.begun for loop in self._loops.values())
 
     def stopped(self) -> dict[tuple[str, int], str]:
         """Return the streams that this member does not read any further, and why."""

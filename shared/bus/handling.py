@@ -60,8 +60,10 @@ class Handling:
         self._partition = partition
         self._failed_in_a_row = 0
 
-    async def take(self, reads: Sequence[Read], old: Mapping[str, Position]) -> dict[str, Position]:
-        """Store the effect of `reads` and return the positions after them.
+    async def take(
+        self, reads: Sequence[Read], old: Mapping[str, Position], ends: Mapping[str, int] | None = None
+    ) -> dict[str, Position]:
+        """Store the effect of `reads` and return the positions after them. `ends`: where each log is known to end.
 
         When the handler fails, the batch is rolled back and halved, down to the one fact that fails; after three tries
         that one becomes a dead letter, and the rest go on.
@@ -70,22 +72,23 @@ class Handling:
             HandlerBroken: too many failed in a row.
             Exception: whatever `shared.db.faults.is_retriable` knows; nothing was stored.
         """
+        ends = ends or {}
         try:
-            return await self._once(reads, old, None)
+            return await self._once(reads, old, None, ends)
         except Exception as error:
             if not _is_the_handlers(error):
                 raise
             if len(reads) == 1:
-                return await self._again(reads[0], old)
+                return await self._again(reads[0], old, ends)
         middle = len(reads) // 2
-        return await self.take(reads[middle:], await self.take(reads[:middle], old))
+        return await self.take(reads[middle:], await self.take(reads[:middle], old, ends), ends)
 
-    async def _again(self, read: Read, old: Mapping[str, Position]) -> dict[str, Position]:
+    async def _again(self, read: Read, old: Mapping[str, Position], ends: Mapping[str, int]) -> dict[str, Position]:
         """Try one failing fact twice more, then bury it."""
         failure = Dead("handler_failed", "")
         for _ in range(ATTEMPTS - 1):
             try:
-                return await self._once((read,), old, None)
+                return await self._once((read,), old, None, ends)
             except Exception as error:
                 if not _is_the_handlers(error):
                     raise
@@ -95,10 +98,10 @@ class Handling:
             # The error's kind only: its text may quote a customer's row, and readiness shows this reason to anybody.
             kind = failure.detail.partition(":")[0]
             raise HandlerBroken(f"breaker: {BREAKER} facts in a row failed, the last with {kind}", old)
-        return await self._once((read,), old, failure)
+        return await self._once((read,), old, failure, ends)
 
     async def _once(
-        self, reads: Sequence[Read], old: Mapping[str, Position], failure: Dead | None
+        self, reads: Sequence[Read], old: Mapping[str, Position], failure: Dead | None, ends: Mapping[str, int]
     ) -> dict[str, Position]:
         new = {**old, **{read.topic: read.after for read in reads}}
         moved = {read.topic: new[read.topic] for read in reads}
@@ -108,7 +111,7 @@ class Handling:
 
         async def act(uow: UnitOfWork) -> list[Outcome]:
             failpoints.reach("begun")
-            await positions.move(uow.connection, self._partition, old, moved)
+            await positions.move(uow.connection, self._partition, old, moved, ends)
             failpoints.reach("moved")
             if odd:
                 await forks.note(uow.connection, self._partition, odd)

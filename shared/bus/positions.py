@@ -121,7 +121,7 @@ def passed(position: Position, offset: int) -> Position:
 
 _SUBSCRIBE = """
 INSERT INTO inbox_position (topic, partition, epoch, sequence, log_offset, seen, state, at)
-SELECT topic, partition, 0, 0, 0, '{}', 'running', clock_timestamp()
+SELECT topic, partition, 0, 0, 0, '{}', 'running', 'epoch'
 FROM unnest($1::text[]) AS topic, generate_series(0, $2::int - 1) AS partition
 ORDER BY topic, partition ON CONFLICT DO NOTHING
 """
@@ -134,8 +134,8 @@ WHERE partition = $1 AND topic = ANY ($2::text[])
 _MOVE = """
 WITH wanted AS (
     SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::text[], $10::jsonb[], $11::boolean[])
-    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen, adopt)
+        $8::bigint[], $9::text[], $10::jsonb[], $11::boolean[], $12::bigint[])
+    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen, adopt, log_end)
 ), mine AS (
     SELECT p.topic FROM inbox_position p JOIN wanted w ON w.topic = p.topic
     WHERE p.partition = $1 AND p.state = 'running'
@@ -144,7 +144,7 @@ WITH wanted AS (
 )
 UPDATE inbox_position p
 SET epoch = w.epoch, sequence = w.sequence, log_offset = w.log_offset, last_id = w.last_id, seen = w.seen,
-    adopt = w.adopt, at = clock_timestamp()
+    adopt = w.adopt, at = CASE WHEN w.log_offset >= w.log_end THEN clock_timestamp() ELSE p.at END
 FROM wanted w JOIN mine USING (topic)
 WHERE p.partition = $1 AND p.topic = w.topic
     AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
@@ -185,9 +185,15 @@ def _position(row: asyncpg.Record | None) -> Position | Stopped:
 
 
 async def move(
-    connection: asyncpg.Connection, partition: int, old: Mapping[str, Position], new: Mapping[str, Position]
+    connection: asyncpg.Connection,
+    partition: int,
+    old: Mapping[str, Position],
+    new: Mapping[str, Position],
+    ends: Mapping[str, int] | None = None,
 ) -> None:
     """Move the positions of the topics in `new`, first thing in the transaction.
+
+    `ends`: where each log is known to end; whose position gets there has been read to the end just now.
 
     Raises:
         NotOwner: a row is not at its old value any more.
@@ -207,6 +213,7 @@ async def move(
         [position.last_id for position in after],
         [msgspec.json.encode(position.seen).decode() for position in after],
         [position.adopt for position in after],
+        [(ends or {}).get(topic) for topic in topics],
     )
     if len(rows) != len(topics):
         raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -78,6 +78,7 @@ class PartitionLoop:
         self._looked_at = 0.0
         self.stopped: dict[str, str] = {}
         self.failing: str | None = None
+        self.begun = False
         self.busy = asyncio.Lock()
         self.leaving = False
 
@@ -91,6 +92,7 @@ class PartitionLoop:
         while not self.leaving:
             try:
                 await self._assigned()
+                self.begun = True
                 while not self.leaving:
                     await self._step()
                     self.failing, pause = None, _FIRST_PAUSE
@@ -127,6 +129,7 @@ class PartitionLoop:
             self._kafka.resume(tp)
         self._missing = {}
         self._search_ends = {topic: end[self._tps[topic]] for topic in self._rewound}
+        await self._touch_those_at(end)
 
     async def _step(self) -> None:
         live = [self._tps[topic] for topic in self._positions]
@@ -140,7 +143,7 @@ class PartitionLoop:
             self._size = min(self._size * 2, BATCH)
         if self._missing:
             await self._end_searches()
-        await self._look(idle=not got)
+        await self._look()
 
     async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         reads: list[Read] = []
@@ -154,13 +157,18 @@ class PartitionLoop:
         if reads:
             failpoints.reach("received")
             try:
-                self._positions = await self._handling.take(reads, self._positions)
+                self._positions = await self._handling.take(reads, self._positions, self._known_ends(got))
             except HandlerBroken as broken:
                 await self._stop({topic: (at, Stopped(str(broken))) for topic, at in broken.at.items()})
                 raise _Reset from broken
             await self._commit_for_lag_tools()
         if stops:
             await self._gap_or_stop(stops)
+
+    def _known_ends(self, got: Iterable[TopicPartition]) -> dict[str, int]:
+        """Return where the logs ended when they were last fetched, which costs no question."""
+        ends = {topic: self._kafka.highwater(tp) for topic, tp in self._tps.items() if tp in got}
+        return {topic: end for topic, end in ends.items() if end is not None}
 
     def _latest(self, topic: str, reads: Sequence[Read]) -> Position:
         return next((read.after for read in reversed(reads) if read.topic == topic), self._positions[topic])
@@ -243,8 +251,11 @@ class PartitionLoop:
             _log.error("stream stopped", extra={"topic": topic, "partition": self._partition, "reason": reason})
         return stopped
 
-    async def _look(self, *, idle: bool) -> None:
-        """Every ten seconds compare with the database, and note which streams are read to the end (R8)."""
+    async def _look(self) -> None:
+        """Every ten seconds compare with the database, and note which streams are read to the end (R8).
+
+        Busy or idle: while one topic flows another may be silent, and nobody else would say that it is read.
+        """
         now = asyncio.get_running_loop().time()
         if now - self._looked_at < LOOK_SECONDS:
             return
@@ -253,13 +264,14 @@ class PartitionLoop:
             rows = await positions.load(connection, self._partition, self._topics)
         if {topic: row for topic, row in rows.items() if isinstance(row, Position)} != self._positions:
             raise _Reset
-        if not idle:
-            return
         # No connection is held while the broker is asked: it may be away, and the pool is the whole service's.
-        ends = await self._kafka.end_offsets([self._tps[topic] for topic in self._positions])
-        at_end = [topic for topic, position in self._positions.items() if position.offset == ends[self._tps[topic]]]
-        async with borrow(self._pool) as connection:
-            await positions.touch(connection, self._partition, at_end)
+        await self._touch_those_at(await self._kafka.end_offsets([self._tps[topic] for topic in self._positions]))
+
+    async def _touch_those_at(self, ends: Mapping[TopicPartition, int]) -> None:
+        at_end = [topic for topic, position in self._positions.items() if position.offset >= ends[self._tps[topic]]]
+        if at_end:
+            async with borrow(self._pool) as connection:
+                await positions.touch(connection, self._partition, at_end)
 
     async def _commit_for_lag_tools(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -19,6 +19,7 @@ import asyncpg
 import msgspec
 
 from shared.bus import failpoints
+from shared.bus.barrier import unread_keys
 from shared.bus.dead_letters import blocked_keys
 from shared.bus.headers import Packed
 from shared.bus.history import begin_if_other
@@ -28,6 +29,7 @@ from shared.bus.streams import OtherHistory, Segment, StreamKey, append
 from shared.clock import Clock
 from shared.db.faults import CommitUnknown, is_lost_connection, is_retriable
 from shared.db.pool import borrow
+from shared.errors import Problem
 from shared.events.envelope import Envelope
 from shared.events.kinds import Erasure, Fact
 from shared.events.registry import BY_MODEL
@@ -58,13 +60,20 @@ class UnitOfWork:
     """One open transaction. `now` is the domain's instant, read once, so that a decision has one present."""
 
     def __init__(
-        self, connection: asyncpg.Connection, service: str, partitions: int, now: datetime, limits: FactLimits
+        self,
+        connection: asyncpg.Connection,
+        service: str,
+        partitions: int,
+        now: datetime,
+        limits: FactLimits,
+        reads: Collection[str] = (),
     ) -> None:
         self.connection = connection
         self.now = now
         self._service = service
         self._partitions = partitions
         self._limits = limits
+        self._reads = reads
         self._facts: dict[StreamKey, list[Packed]] = {}
         self._ordinals: dict[str, int] = {}
         self.appended: tuple[Segment, ...] = ()
@@ -114,6 +123,10 @@ class UnitOfWork:
         """Return those of `keys` that nobody may act on, because a fact of theirs lies dead (D3)."""
         return await blocked_keys(self.connection, keys, self._partitions)
 
+    async def unread_keys(self, keys: Iterable[str]) -> dict[str, Problem]:
+        """Return those of `keys` on whom nobody acts now, since facts about them may lie unread (B6)."""
+        return await unread_keys(self.connection, keys, self._partitions, self._reads)
+
     async def append(self) -> Sequence[Segment]:
         """Append what was emitted; called once, by whoever commits."""
         self.appended = tuple(await append(self.connection, self._facts))
@@ -127,7 +140,10 @@ def _content_of(fact: Fact, time: datetime) -> tuple[bytes | None, datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Transactions:
-    """Runs decisions in transactions of the service's database and hands what they appended to the publisher."""
+    """Runs decisions in transactions of the service's database and hands what they appended to the publisher.
+
+    `reads`: the names of the topics that the service reads.
+    """
 
     pool: asyncpg.Pool
     service: str
@@ -136,6 +152,7 @@ class Transactions:
     metrics: Metrics
     offer: Callable[[Sequence[Segment]], None]
     limits: FactLimits
+    reads: Collection[str] = ()
 
     async def once(self, act: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """Run `act` in one transaction and commit it.
@@ -151,7 +168,7 @@ class Transactions:
             transaction = connection.transaction()
             await transaction.start()
             try:
-                uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now(), self.limits)
+                uow = UnitOfWork(connection, self.service, self.partitions, self.clock.now(), self.limits, self.reads)
                 result = await act(uow)
                 segments = await uow.append()
                 if segments:

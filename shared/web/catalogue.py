@@ -207,6 +207,16 @@ COMMON: tuple[ProblemType, ...] = (
         "稍后以同一 Idempotency-Key 重试。",
         "Try again soon, with the same Idempotency-Key.",
     ),
+    ProblemType(
+        "reading_behind",
+        503,
+        "尚未读到最新消息，暂停办理",
+        "Not read to the end, so nobody acts",
+        "关于该客户的消息可能尚未读到，其中可能有停催或还款。",
+        "Facts about the customer may lie unread, a stop or a payment among them.",
+        "稍后重试；如持续出现，请运维人员查看读取位置。",
+        "Try again soon; if it lasts, have the operators look at the positions.",
+    ),
 )
 
 

@@ -71,8 +71,11 @@ async def ask_may_call(
             raise unknown_case()
         if held.customer.erased:
             raise erased()
-        if await bus.blocked_keys(connection, [held.customer.customer_id]):
+        key = held.customer.customer_id
+        if await bus.blocked_keys(connection, [key]):
             raise blocked()
+        if (problem := (await bus.unread_keys(connection, [key])).get(key)) is not None:
+            raise problem
     now = bus.clock.now()
     if (problem := why_not_call(held.customer.open_case, now)) is not None:
         raise problem

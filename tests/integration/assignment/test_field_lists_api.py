@@ -128,6 +128,32 @@ async def test_a_case_whose_fact_lies_dead_is_not_handed_over(phones: Phones) ->
     assert (asked.status_code, asked.json()["code"]) == (409, "customer_blocked")
 
 
+async def test_nobody_acts_on_a_customer_while_a_stream_of_his_is_stopped_but_who_calls_in_is_heard(
+    phones: Phones,
+) -> None:
+    """Seen to fail with the light barrier left out of each of the three."""
+    (case_id,) = await with_field(phones)
+    await _read(phones, "stopped")
+    (item,) = (await phones.file(phones.line(case_id))).json()["items"]
+    logged = await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")
+    asked = await phones.http.get(f"/v1/cases/{case_id}/may-call", headers=phones.headers())
+    heard = await phones.log(case_id, "INBOUND", "CONN", "SELF", "INFO")
+    await _read(phones, "running")
+    assert (item["problem"]["code"], item["problem"]["reason"]) == ("reading_behind", "stopped")
+    for answer in (logged, asked):
+        assert (answer.status_code, answer.json()["code"]) == (503, "reading_behind")
+        assert answer.headers["retry-after"]
+    assert heard.status_code == 201
+    assert (await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")).status_code == 201
+
+
+async def _read(phones: Phones, state: str) -> None:
+    number = phones.bus.partition_of(phones.customer())
+    async with phones.bus.reading() as connection:
+        change = "UPDATE inbox_position SET state = $1 WHERE topic = 'visits' AND partition = $2"
+        await connection.execute(change, state, number)
+
+
 async def test_the_list_is_dated_by_the_issuer_s_day(phones: Phones) -> None:
     """23:30 UTC on Friday is Saturday morning in Shanghai."""
     (case_id,) = await with_field(phones)

@@ -162,6 +162,24 @@ async def test_nothing_is_done_about_a_customer_with_a_dead_letter(desk: Field) 
     assert (await desk.act(visit_id, "start")).status_code == 200
 
 
+async def test_nobody_plans_or_starts_a_visit_while_a_stream_of_the_customer_is_stopped(desk: Field) -> None:
+    """Seen to fail with the light barrier left out of each of the two."""
+    visit_id = await planned(desk)
+    desk.clock.set(NOW + 2 * HOUR)
+    change = "UPDATE inbox_position SET state = $1 WHERE topic = 'cases' AND partition = $2"
+    number = desk.bus.partition_of(desk.customer)
+    async with desk.bus.reading() as connection:
+        await connection.execute(change, "stopped", number)
+    answer = await desk.act(visit_id, "start")
+    replan = await desk.plan(desk.line(visit_id, starts_at=NOW + 5 * HOUR))
+    async with desk.bus.reading() as connection:
+        await connection.execute(change, "running", number)
+    assert (answer.status_code, answer.json()["code"], answer.json()["reason"]) == (503, "reading_behind", "stopped")
+    assert answer.headers["retry-after"]
+    assert replan.json()["items"][0]["problem"]["code"] == "reading_behind"
+    assert (await desk.act(visit_id, "start")).status_code == 200
+
+
 async def test_name_and_address_are_unmasked_for_those_on_the_way_and_each_read_is_recorded(desk: Field) -> None:
     visit_id = await planned(desk)
     for reader, role, masked in (

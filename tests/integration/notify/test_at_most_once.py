@@ -286,7 +286,7 @@ async def test_what_is_decided_but_too_late_goes_back_and_leaves_behind_a_new_ba
     house = person.house
     async with quiet(house), gateways(house) as real:
         await due(person)
-        monkeypatch.setattr("services.notify.sending.WINDOW_SECONDS", 0.0)
+        monkeypatch.setattr("services.notify.sending.LEAVE_SECONDS", 0.0)
         await senders(house, Hands(real, "7/first")).to_customers(house.bus)
         notice = await person.notice()
         assert (notice["state"], notice["reason"]["code"]) == ("due", "too_late")
