@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka.errors import KafkaError
 
 from shared.db.faults import is_retriable
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
+_AGAIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -33,3 +34,16 @@ async def keep_running(name: str, job: Callable[[], Awaitable[None]]) -> None:
                 _log.exception("job failed", extra={"job": name, "reason": type(error).__name__})
         pause = _FIRST_PAUSE if loop.time() - began > 10 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
         await asyncio.sleep(pause)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait until each has ended.
+
+    `asyncio.wait_for` swallows a cancellation that comes in the moment in which what it waits for is done, and a job
+    that runs for ever would then do so: so whoever has not ended after a while is cancelled again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN_SECONDS)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import asyncpg
 
 from shared.bus import dead_letters, failpoints
-from shared.bus.background import keep_running
+from shared.bus.background import end, keep_running
 from shared.bus.barrier import LogEnds, pass_barrier, unread_keys
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
@@ -121,9 +121,7 @@ class Bus:
 
     async def stop(self) -> None:
         """Stop: let running batches end within bounds, publish no further, close everything."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         if self._publisher is not None:
             await self._publisher.stop()
         await asyncio.gather(self._producing.stop(), self._ends.stop(), self._tails.stop())

@@ -17,7 +17,7 @@ from functools import partial
 import asyncpg
 
 from shared.bus import failpoints
-from shared.bus.background import keep_running
+from shared.bus.background import end, keep_running
 from shared.bus.headers import Numbers, to_headers
 from shared.bus.leases import Leases
 from shared.bus.limits import FactLimits
@@ -115,9 +115,7 @@ class Publisher:
     async def stop(self) -> None:
         """Stop; what is not published yet is in the table and will be."""
         tasks = [*self._tasks, *(stream.task for stream in self._streams.values() if stream.task)]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         with suppress(Exception):  # only saves duplicates: the next process sends again what is not recorded
             await asyncio.wait_for(self._recorder.flush(), 3)
 
