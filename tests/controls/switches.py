@@ -93,9 +93,13 @@ def one_transaction(patch: pytest.MonkeyPatch) -> None:
     move = positions.move
 
     async def moved_alone(
-        connection: asyncpg.Connection, partition: int, old: Mapping[str, Position], new: Mapping[str, Position]
+        connection: asyncpg.Connection,
+        partition: int,
+        old: Mapping[str, Position],
+        new: Mapping[str, Position],
+        ends: Mapping[str, int] | None = None,
     ) -> None:
-        await move(connection, partition, old, new)
+        await move(connection, partition, old, new, ends)
         await connection.execute("COMMIT")
         await connection.execute("BEGIN")
 
@@ -137,8 +141,8 @@ def gaps(patch: pytest.MonkeyPatch) -> None:
 def _judged(patch: pytest.MonkeyPatch, takes: Callable[[object], bool]) -> None:
     judge = positions.judge
 
-    def judged(position: Position, numbers: Numbers, fact_id: str) -> object:
-        verdict = judge(position, numbers, fact_id)
+    def judged(position: Position, numbers: Numbers, fact_id: str, **how: bool) -> object:
+        verdict = judge(position, numbers, fact_id, **how)
         return "take" if takes(verdict) else verdict
 
     _in_haste(patch)
@@ -183,7 +187,7 @@ def version_guard(patch: pytest.MonkeyPatch) -> None:
 def idle_reload(patch: pytest.MonkeyPatch) -> None:
     """A reader to whom nothing comes does not look at its rows."""
 
-    async def never_looks(_: PartitionLoop, *, idle: bool) -> None:
+    async def never_looks(_: PartitionLoop) -> None:
         """Nothing to compare."""
 
     patch.setattr(PartitionLoop, "_look", never_looks)
