@@ -99,7 +99,7 @@ class ActOut(BaseModel):
     code: str | None = Field(description="仍失败时的错误码 / why it failed again")
     cause: str | None
     attempts: int | None
-    behind: UUID | None = Field(description="须先处理的死信 / the letter that comes first")
+    behind: UUID | None = Field(description="须先处理的死信 / the letter that comes first; null: a waiting fact")
 
 
 class ActsOut(BaseModel):
@@ -200,6 +200,10 @@ def _answer(act: Act) -> ActOut:
         )
     if act.became == "busy":
         raise _conflict("另一人正在处理这封死信。", "Somebody else is acting on this dead letter right now.", {})
+    if act.became == "held" and act.behind is None:
+        raise _conflict(
+            "同一客户较早的事实尚在等待，请稍后再试。", "Earlier facts of the same key still wait; try again later.", {}
+        )
     if act.became == "held":
         raise _conflict(
             "同一客户较早的死信须先处理。",

@@ -28,7 +28,7 @@ from shared.bus.producing import Producing
 from shared.bus.publisher import Publisher
 from shared.bus.streams import Segment
 from shared.bus.tails import Tails
-from shared.bus.timers import DEFERRED, Timer, run_timer
+from shared.bus.timers import Timer, deferred_timer, run_timer
 from shared.bus.unit_of_work import Transactions, UnitOfWork
 from shared.clock import Clock
 from shared.db.faults import is_retriable
@@ -102,7 +102,7 @@ class Bus:
         self.subscriptions = tuple(subscriptions)
         self.partitions = settings.partitions
         self._handles = frozenset(handles)
-        self._timers = (*timers, DEFERRED) if handle else tuple(timers)
+        self._timers = (*timers, deferred_timer(service)) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
         self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
         self._tails = Tails(settings.kafka_bootstrap)

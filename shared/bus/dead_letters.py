@@ -58,6 +58,7 @@ WHERE n.sequence IS NOT NULL OR NOT EXISTS (
 _BLOCKED = """
 SELECT k.key FROM unnest($1::text[], $2::int[]) AS k (key, partition)
 WHERE EXISTS (SELECT FROM dead_letter d WHERE d.state = 'open' AND d.key = k.key)
+    OR EXISTS (SELECT FROM deferred f WHERE f.key = k.key AND f.due IS NULL)
     OR EXISTS (
         SELECT FROM dead_letter d JOIN unnest($3::text[], $4::jsonb[]) AS t (topic, ours) USING (topic)
         WHERE d.state = 'open' AND (d.key IS NULL OR d.key LIKE '%\ufffd%') AND d.partition = k.partition
@@ -66,6 +67,7 @@ WHERE EXISTS (SELECT FROM dead_letter d WHERE d.state = 'open' AND d.key = k.key
 _ABOUT_CUSTOMERS = [topic for topic in TOPICS if topic is not STAFF]
 _TOPICS = [topic.name for topic in _ABOUT_CUSTOMERS]
 _SOURCES = [msgspec.json.encode([("ce_source", topic.source)]).decode() for topic in _ABOUT_CUSTOMERS]
+_PARKED = "SELECT topic, count(*) AS facts FROM deferred WHERE due IS NULL GROUP BY topic"
 _OPEN_BY_CODE = "SELECT topic, code, count(*) AS letters FROM dead_letter WHERE state = 'open' GROUP BY topic, code"
 
 _NUL = "\u0100"
@@ -117,7 +119,8 @@ async def bury(connection: asyncpg.Connection, letters: Sequence[DeadLetter], no
 async def blocked_keys(connection: asyncpg.Connection, keys: Iterable[str], partitions: int) -> set[str]:
     """Return those of `keys` on which nobody acts until a person has looked at a dead letter (D3).
 
-    A fact of which nobody knows whom it is about may be a stop of anyone there: it blocks its whole partition number.
+    Nor until what was parked behind it has been taken: less is known of the customer than was told. A fact of which
+    nobody knows whom it is about may be a stop of anyone there: it blocks its whole partition number.
     """
     asked = list(keys)
     numbers = [partition_of(key, partitions) for key in asked]
@@ -125,8 +128,11 @@ async def blocked_keys(connection: asyncpg.Connection, keys: Iterable[str], part
 
 
 async def measure(connection: asyncpg.Connection, metrics: Metrics) -> None:
-    """Show how many letters are open, by topic and code; those of which none is left are not shown."""
+    """Show how many letters are open and how many facts are parked; those of which none is left are not shown."""
     rows = await connection.fetch(_OPEN_BY_CODE)
     metrics.dead_letters_open.clear()
     for row in rows:
         metrics.dead_letters_open.labels(row["topic"], row["code"]).set(row["letters"])
+    metrics.facts_parked.clear()
+    for row in await connection.fetch(_PARKED):
+        metrics.facts_parked.labels(row["topic"]).set(row["facts"])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from functools import partial
 
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
@@ -12,9 +14,19 @@ from opentelemetry.trace import SpanKind
 from shared.bus import failpoints, forks, positions
 from shared.bus.dead_letters import DeadLetter, bury
 from shared.bus.decoding import Decoded
-from shared.bus.deferred import Waiting, put_off
+from shared.bus.deferred import Waiting, put_off, waiting
 from shared.bus.forks import Fork, Stale
 from shared.bus.outcomes import Dead, Later, Outcome, Skip
+from shared.bus.parking import (
+    PARKED,
+    Overtaken,
+    Parked,
+    in_order,
+    overtaking,
+    places_to_park,
+    queues_of,
+    refuse_delay,
+)
 from shared.bus.positions import Position
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.db.faults import is_race, is_retriable
@@ -58,6 +70,7 @@ class Handling:
         self._handle = handle
         self._metrics = metrics
         self._partition = partition
+        self._in_order = in_order(transactions.service)
         self._failed_in_a_row = 0
 
     async def take(
@@ -109,34 +122,45 @@ class Handling:
         odd = [read.odd for read in reads if read.odd is not None]
         parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
 
-        async def act(uow: UnitOfWork) -> list[Outcome]:
+        async def act(behind: frozenset[int], uow: UnitOfWork) -> list[Outcome | Parked]:
             failpoints.reach("begun")
-            await positions.move(uow.connection, self._partition, old, moved, ends)
+            some_wait = await positions.move(uow.connection, self._partition, old, moved, ends)
             failpoints.reach("moved")
             if odd:
                 await forks.note(uow.connection, self._partition, odd)
-            outcomes = await settle_facts(facts, uow, self._handle, failure)
+            queues = await queues_of(uow.connection, facts, self._in_order) if some_wait else frozenset()
+            parked = behind | places_to_park(facts, self._in_order, queues)
+            outcomes = await settle_facts(facts, uow, self._handle, failure, parked=parked)
+            if overtaken := overtaking(facts, self._in_order, outcomes):
+                raise Overtaken(parked | overtaken)
             failpoints.reach("handled")
             return outcomes
 
-        if facts:
-            with batch_span(
-                f"process partition {self._partition}", parents, {"messaging.batch.message_count": len(facts)}
-            ):
-                outcomes = await self._transactions.transact(act, is_race)
-        else:
-            outcomes = await self._transactions.transact(act, is_race)
+        count = {"messaging.batch.message_count": len(facts)}
+        with batch_span(f"process partition {self._partition}", parents, count) if facts else nullcontext():
+            outcomes = await self._in_their_order(act)
         failpoints.reach("taken")
         forks.alarm(self._partition, odd, self._metrics)
-        if failure is None and any(fact.incoming is not None for fact in facts):
+        pairs = list(zip(facts, outcomes, strict=True))
+        if failure is None and any(fact.incoming and not isinstance(outcome, Parked) for fact, outcome in pairs):
             self._failed_in_a_row = 0
-        self._count(facts, outcomes)
+        self._count(pairs)
         return new
 
-    def _count(self, facts: Sequence[Decoded], outcomes: Sequence[Outcome]) -> None:
-        if facts:
-            self._metrics.batch_size.observe(len(facts))
-        pairs = list(zip(facts, outcomes, strict=True))
+    async def _in_their_order(
+        self, act: Callable[[frozenset[int], UnitOfWork], Awaitable[list[Outcome | Parked]]]
+    ) -> list[Outcome | Parked]:
+        """Run `act`; again from the start as long as facts overtake one that turned out to die or to wait (D2)."""
+        behind: frozenset[int] = frozenset()
+        while True:
+            try:
+                return await self._transactions.transact(partial(act, behind), is_race)
+            except Overtaken as found:
+                behind = found.places
+
+    def _count(self, pairs: Sequence[tuple[Decoded, Outcome | Parked]]) -> None:
+        if pairs:
+            self._metrics.batch_size.observe(len(pairs))
         taken = Counter((fact.raw.topic, type(outcome).__name__.lower()) for fact, outcome in pairs)
         for (topic, name), count in taken.items():
             self._metrics.facts_taken.labels(topic, name).inc(count)
@@ -146,41 +170,51 @@ class Handling:
 
 
 async def settle_facts(
-    facts: Sequence[Decoded], uow: UnitOfWork, handle: BatchHandler, failure: Dead | None = None, attempts: int = 1
-) -> list[Outcome]:
-    """Handle facts and store those that died or wait; one outcome a fact, in order."""
+    facts: Sequence[Decoded],
+    uow: UnitOfWork,
+    handle: BatchHandler,
+    failure: Dead | None = None,
+    attempts: int = 1,
+    parked: Collection[int] = (),
+) -> list[Outcome | Parked]:
+    """Handle facts and store those that died, wait, or stand behind one that does; one outcome a fact, in order.
+
+    `parked`: the places of those that are not handled now. Raises ValueError when the handler breaks its contract.
+    """
     started = time.time_ns()
-    handled = [fact for fact in facts if fact.incoming is not None and failure is None]
-    results = list(await handle([fact.incoming for fact in handled if fact.incoming], uow)) if handled else []
+    handled = [
+        fact.incoming
+        for place, fact in enumerate(facts)
+        if fact.incoming is not None and failure is None and place not in parked
+    ]
+    results = list(await handle(handled, uow)) if handled else []
     if len(results) != len(handled):
         raise ValueError(f"the handler gave {len(results)} outcomes for {len(handled)} facts")
+    refuse_delay(handled, results)
     given = iter(results)
-    outcomes: list[Outcome] = []
-    for fact in facts:
-        if fact.incoming is not None:
-            outcomes.append(failure or next(given))
-        else:
+    outcomes: list[Outcome | Parked] = []
+    for place, fact in enumerate(facts):
+        if fact.incoming is None:
             outcomes.append(fact.verdict or Skip("empty"))
-    dead = [
-        _letter(fact, outcome, attempts)
-        for fact, outcome in zip(facts, outcomes, strict=True)
-        if isinstance(outcome, Dead)
-    ]
-    later = [
-        _waiting(fact, outcome, attempts)
-        for fact, outcome in zip(facts, outcomes, strict=True)
-        if isinstance(outcome, Later)
-    ]
-    if later:
-        await put_off(uow.connection, later)
-    if dead:
-        await bury(uow.connection, dead, uow.now)
+        else:
+            outcomes.append(failure or (PARKED if place in parked else next(given)))
+    await _store(list(zip(facts, outcomes, strict=True)), uow, attempts)
     for fact, outcome in zip(facts, outcomes, strict=True):
         if fact.incoming is not None:
             envelope = fact.incoming.envelope
             attributes = {"arrears.outcome": type(outcome).__name__}
             record_span(f"process {envelope.type}", envelope.traceparent, started, SpanKind.CONSUMER, attributes)
     return outcomes
+
+
+async def _store(pairs: Sequence[tuple[Decoded, Outcome | Parked]], uow: UnitOfWork, attempts: int) -> None:
+    """Store the facts that died, wait for an instant, or wait for those before them."""
+    dead = [_letter(fact, outcome, attempts) for fact, outcome in pairs if isinstance(outcome, Dead)]
+    later = [_waiting(fact, outcome, attempts) for fact, outcome in pairs if isinstance(outcome, Later | Parked)]
+    if later:
+        await put_off(uow.connection, later)
+    if dead:
+        await bury(uow.connection, dead, uow.now)
 
 
 def _letter(fact: Decoded, outcome: Dead, attempts: int) -> DeadLetter:
@@ -202,19 +236,11 @@ def _letter(fact: Decoded, outcome: Dead, attempts: int) -> DeadLetter:
     )
 
 
-def _waiting(fact: Decoded, outcome: Later, attempts: int) -> Waiting:
-    raw = fact.raw
+def _waiting(fact: Decoded, outcome: Later | Parked, attempts: int) -> Waiting:
     assert fact.incoming is not None
-    return Waiting(
-        topic=raw.topic,
-        partition=raw.partition,
-        offset=raw.offset,
-        key=fact.incoming.key,
-        due=outcome.until,
-        headers=raw.headers,
-        body=raw.body,
-        attempts=attempts,
-    )
+    if isinstance(outcome, Parked):
+        return waiting(fact.raw, fact.incoming, None, 0)
+    return waiting(fact.raw, fact.incoming, outcome.until, attempts)
 
 
 def _is_the_handlers(error: Exception) -> bool:

@@ -148,7 +148,7 @@ SET epoch = w.epoch, sequence = w.sequence, log_offset = w.log_offset, last_id =
 FROM wanted w JOIN mine USING (topic)
 WHERE p.partition = $1 AND p.topic = w.topic
     AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
-RETURNING p.topic
+RETURNING p.topic, EXISTS (SELECT FROM deferred) OR EXISTS (SELECT FROM dead_letter WHERE state = 'open') AS queues
 """
 
 _STOP = """
@@ -190,10 +190,11 @@ async def move(
     old: Mapping[str, Position],
     new: Mapping[str, Position],
     ends: Mapping[str, int] | None = None,
-) -> None:
+) -> bool:
     """Move the positions of the topics in `new`, first thing in the transaction.
 
     `ends`: where each log is known to end; whose position gets there has been read to the end just now.
+    Returns whether any fact waits or lies dead in this database: no other statement is needed to know that none does.
 
     Raises:
         NotOwner: a row is not at its old value any more.
@@ -217,6 +218,7 @@ async def move(
     )
     if len(rows) != len(topics):
         raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")
+    return any(row["queues"] for row in rows)
 
 
 async def stop(connection: asyncpg.Connection, topic: str, partition: int, at: Position, why: Stopped) -> bool:

@@ -5,7 +5,9 @@ with the envelope that they came with, and the letter is marked in the same tran
 whoever else tries at the same time, and what it makes has the ids and the trace that it would have had at first.
 
 Positions are not asked: the letter's number was passed when it was buried, and would look like a duplicate. Letters of
-one key in one stream are replayed in their order: a later one is held until the earlier one is resolved.
+one key in one stream are replayed in their order: a later one is held until what stands before it is resolved, unless
+it ends pressing. What was parked behind a letter (D2) is taken by the timer of waiting facts, in order, as soon as the
+letter is resolved.
 """
 
 from __future__ import annotations
@@ -18,14 +20,15 @@ from uuid import UUID
 
 from opentelemetry.trace import SpanKind
 
-from shared.bus import letter_rows
+from shared.bus import deferred, letter_rows
 from shared.bus.decoding import Decoded, Raw
-from shared.bus.deferred import Waiting, put_off
 from shared.bus.headers import numbers_of
 from shared.bus.letter_rows import Acted, ActName, Letter
 from shared.bus.outcomes import Dead, Later
+from shared.bus.parking import in_order, refuse_delay
 from shared.db.faults import is_retriable
 from shared.errors import Permanent
+from shared.rules.stops import ends_pressing
 from shared.telemetry.spans import fact_span
 
 if TYPE_CHECKING:
@@ -42,8 +45,8 @@ class Act:
     """What became of one letter; of one that stays as it is, or failed again, how it stands now.
 
     `replayed`, `discarded`: it is resolved. `failed`: it died again and stays open. Nothing was done when it is `held`
-    (an earlier open letter of its key, `behind`, comes first), `busy` (somebody else is acting on it), `resolved`
-    already, or `absent`.
+    (an earlier open letter of its key, `behind`, comes first; without one, an earlier fact that waits), `busy`
+    (somebody else is acting on it), `resolved` already, or `absent`.
     """
 
     id: UUID
@@ -115,11 +118,12 @@ async def _handle_again(bus: Bus, uow: UnitOfWork, letter_id: UUID, by: str) -> 
     letter = await letter_rows.claim(uow.connection, letter_id)
     if letter is None:
         return await _why_not(uow, letter_id)
-    behind = await letter_rows.earlier_open(uow.connection, letter)
-    if behind is not None:
-        return Act(letter_id, "held", letter, behind)
     assert bus.decoder is not None
     fact = bus.decoder.decode(_raw(letter))
+    if fact.incoming is None or not ends_pressing(fact.incoming.fact):
+        behind = await letter_rows.earlier_open(uow.connection, letter)
+        if behind is not None or await _waits_before(bus, uow, letter):
+            return Act(letter_id, "held", letter, behind)
     if isinstance(fact.verdict, Dead):
         raise _StillDead(fact.verdict, "decode")
     if fact.incoming is not None:
@@ -130,6 +134,14 @@ async def _handle_again(bus: Bus, uow: UnitOfWork, letter_id: UUID, by: str) -> 
     return Act(letter_id, "replayed")
 
 
+async def _waits_before(bus: Bus, uow: UnitOfWork, letter: Letter) -> bool:
+    """Tell whether facts of its key wait before the letter, in a topic whose order matters here (D2)."""
+    if letter.topic not in in_order(bus.service) or letter.key is None or letter.epoch is None:
+        return False
+    assert letter.sequence is not None
+    return await deferred.before(uow.connection, letter.topic, letter.key, (letter.epoch, letter.sequence))
+
+
 async def _take(bus: Bus, uow: UnitOfWork, fact: Decoded, attempts: int) -> None:
     """Handle one fact inside its own trace; one that now waits for its instant joins the others that wait."""
     raw, incoming = fact.raw, fact.incoming
@@ -137,20 +149,11 @@ async def _take(bus: Bus, uow: UnitOfWork, fact: Decoded, attempts: int) -> None
     assert incoming is not None
     with fact_span(f"replay {incoming.envelope.type}", incoming.envelope.traceparent, SpanKind.CONSUMER):
         (outcome,) = await bus.handle([incoming], uow)
+    refuse_delay([incoming], [outcome])
     if isinstance(outcome, Dead):
         raise _StillDead(outcome, "handle")
     if isinstance(outcome, Later):
-        waiting = Waiting(
-            topic=raw.topic,
-            partition=raw.partition,
-            offset=raw.offset,
-            key=incoming.key,
-            due=outcome.until,
-            headers=raw.headers,
-            body=raw.body,
-            attempts=attempts,
-        )
-        await put_off(uow.connection, [waiting])
+        await deferred.put_off(uow.connection, [deferred.waiting(raw, incoming, outcome.until, attempts)])
 
 
 def _raw(letter: Letter) -> Raw:

@@ -117,6 +117,24 @@ def bus_tables_v3(op: Operations) -> None:
         op.execute(text(statement))
 
 
+_DDL_V4 = (
+    "ALTER TABLE deferred ALTER due DROP NOT NULL, ADD epoch bigint, ADD sequence bigint",
+    """
+    UPDATE deferred SET
+        epoch = (SELECT (h ->> 1)::bigint FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_epoch'),
+        sequence = (SELECT (h ->> 1)::bigint FROM jsonb_array_elements(headers) h WHERE h ->> 0 = 'ce_sequence')
+    """,
+    "ALTER TABLE deferred ALTER epoch SET NOT NULL, ALTER sequence SET NOT NULL",
+    "CREATE INDEX deferred_queue ON deferred (key, topic, epoch, sequence)",
+)
+
+
+def bus_tables_v4(op: Operations) -> None:
+    """Give waiting facts their places, so that those of one key can wait in order (D2)."""
+    for statement in _DDL_V4:
+        op.execute(text(statement))
+
+
 def add_bus_tables(metadata: MetaData) -> None:
     """Describe the bus's tables on a service's metadata, as the steps above create them."""
     instant = DateTime(timezone=True)
@@ -231,10 +249,13 @@ def add_bus_tables(metadata: MetaData) -> None:
         Column("topic", Text, nullable=False),
         Column("partition", Integer, nullable=False),
         Column("log_offset", BigInteger, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("sequence", BigInteger, nullable=False),
         Column("key", Text),
-        Column("due", instant, nullable=False),
+        Column("due", instant),
         Column("headers", JSONB, nullable=False),
         Column("body", LargeBinary),
         Column("attempts", Integer, nullable=False),
     )
     Index("deferred_due", deferred.c.due)
+    Index("deferred_queue", deferred.c.key, deferred.c.topic, deferred.c.epoch, deferred.c.sequence)

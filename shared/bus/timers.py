@@ -20,6 +20,7 @@ from shared.bus.decoding import Raw
 from shared.bus.handling import ATTEMPTS, settle_facts
 from shared.bus.headers import numbers_of
 from shared.bus.outcomes import Dead
+from shared.bus.parking import in_order
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import is_retriable
 
@@ -60,12 +61,16 @@ async def run_timer(bus: Bus, timer: Timer) -> None:
 
 
 async def run_deferred(bus: Bus) -> int:
-    """Handle one waiting fact whose instant has come; a timer of every service that reads."""
+    """Handle one waiting fact whose turn has come; a timer of every service that reads.
+
+    One that dies or waits again stays at the head of its queue: the same transaction puts the new row in the old one's
+    place.
+    """
     claimed: UUID | None = None
 
     async def act(uow: UnitOfWork, failure: Dead | None = None) -> int:
         nonlocal claimed
-        fact = await deferred.claim(uow.connection, uow.now, claimed)
+        fact = await deferred.claim(uow.connection, uow.now, in_order(bus.service), claimed)
         if fact is None:
             return 0
         claimed = fact.id  # tries and the burial are of this one fact, whatever else becomes due or is locked meanwhile
@@ -87,4 +92,10 @@ async def run_deferred(bus: Bus) -> int:
     return await bus.transact(lambda uow: act(uow, dead))
 
 
-DEFERRED = Timer("deferred facts", run_deferred, deferred.next_due)
+def deferred_timer(service: str) -> Timer:
+    """Return the timer of the facts that wait in a service."""
+
+    async def next_due(connection: asyncpg.Connection) -> datetime | None:
+        return await deferred.next_due(connection, in_order(service))
+
+    return Timer("deferred facts", run_deferred, next_due)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 
-from shared.events.registry import FACT_TYPES, TOPICS, FactType
+from shared.events.registry import FACT_TYPES, IN_ORDER, TOPICS, FactType
 
 _HEAD = """# Topics and facts
 
@@ -23,6 +23,8 @@ def page() -> str:
         parts.append(f"\n## `{topic.full_name('arrears')}`\n\nWritten by **{topic.writer}**; {kept}.\n")
         parts.append("\n| fact | key | meaning |\n|---|---|---|\n")
         parts.extend(_row(kind) for kind in FACT_TYPES if kind.topic is topic)
+        needs = [(service, topics[topic.name]) for service, topics in IN_ORDER.items() if topic.name in topics]
+        parts.extend(f"\nIn {service} the order of a customer's facts matters: {why}.\n" for service, why in needs)
     return "".join(parts)
 
 

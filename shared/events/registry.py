@@ -65,6 +65,22 @@ NOTICES = Topic("notices", "notify")
 TOPICS: tuple[Topic, ...] = (CARD, CONTACTS, STAFF, RISK, CASES, VISITS, NOTICES)
 """All topics, in the order in which a batch folds them: stops and payments before what they stop."""
 
+IN_ORDER: dict[str, dict[str, str]] = {
+    "assignment": {
+        "visits": "a visit's end ends its hand-over: taken before it began, it leaves the case in the field for ever"
+    },
+    "fieldvisit": {
+        "cases": "a withdrawal is final: handed over before it was opened, an earlier episode's payment would end it"
+    },
+}
+"""{service: {topic: why}}: of these topics a customer's facts are taken in the order of the stream and no other (D2).
+
+All other folds give one state whatever the order, and nothing is held back for them: `card` counts payments by their
+id and takes snapshots and stops by their instant, `contacts` holds the latest instant, `staff` and `risk` the highest
+version, `notices` only tells a timeline; scoring keeps ledgers, and notify ledgers, marks and rows with keys of their
+own. Nor should it be: a payment must be known at once.
+"""
+
 _CUSTOMER = ("customer_id",)
 _EITHER = ("customer_id", "staff_id")
 

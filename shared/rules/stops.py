@@ -14,6 +14,11 @@ from typing import Final
 
 from msgspec import Struct
 
+from shared.events.card import StopSet
+from shared.events.cases import CaseClosed, CaseRecalled, ContactLogged
+from shared.events.kinds import Fact
+from shared.events.notices import CustomerOptedOut
+from shared.events.visits import VisitCompleted
 from shared.rules.model import StopKind
 
 _BY_OUTCOME: Final[Mapping[str, StopKind]] = MappingProxyType(
@@ -71,6 +76,16 @@ def active_at(stops: Stops, at: datetime) -> frozenset[StopKind]:
 def stop_of_outcome(outcome: str) -> StopKind | None:
     """Return the stop that a logged contact sets: a dispute, complaint or hardship named, a death reported."""
     return _BY_OUTCOME.get(outcome)
+
+
+def ends_pressing(fact: Fact) -> bool:
+    """Tell whether a fact says that a customer is to be left alone: it is never put off, whatever waits before it (D3).
+
+    All of these are kept by their own instants and names, so they may overtake the facts before them.
+    """
+    if isinstance(fact, ContactLogged | VisitCompleted):
+        return stop_of_outcome(fact.outcome) is not None
+    return isinstance(fact, StopSet | CaseRecalled | CaseClosed | CustomerOptedOut)
 
 
 def _record(stops: Stops, kind: StopKind) -> StopRecord:

@@ -72,6 +72,13 @@ METRICS: tuple[Spec, ...] = (
         "Dead letters that wait for an operator, in the service's database; every replica says the same.",
         ("topic", "code"),
     ),
+    Spec(
+        "arrears_facts_parked",
+        "gauge",
+        "facts",
+        "Facts that stand behind a dead or waiting one.",
+        ("topic",),
+    ),
     Spec("arrears_facts_taken_total", "counter", "facts", "Facts handled.", ("topic", "outcome")),
     Spec("arrears_facts_duplicate_total", "counter", "facts", "Facts dropped: at or below the position.", ("topic",)),
     Spec("arrears_facts_stale_total", "counter", "facts", "Facts dropped: of an earlier epoch.", ("topic",)),
@@ -133,6 +140,7 @@ class Metrics:
         self.gaps = self._counter("arrears_gaps_total")
         self.dead_letters = self._counter("arrears_dead_letters_total")
         self.dead_letters_open = self._gauge("arrears_dead_letters_open")
+        self.facts_parked = self._gauge("arrears_facts_parked")
         self.facts_taken = self._counter("arrears_facts_taken_total")
         self.facts_duplicate = self._counter("arrears_facts_duplicate_total")
         self.facts_stale = self._counter("arrears_facts_stale_total")

@@ -26,6 +26,7 @@ from shared.bus.decoding import Decoded
 from shared.bus.handling import BatchHandler
 from shared.bus.headers import Numbers
 from shared.bus.outcomes import Dead, Outcome
+from shared.bus.parking import Parked
 from shared.bus.positions import Position, Stopped
 from shared.bus.reading import PartitionLoop
 from shared.bus.streams import Segment, StreamKey
@@ -74,13 +75,14 @@ def fence_first(patch: pytest.MonkeyPatch) -> None:
     move, settle_facts = positions.move, handling.settle_facts
     put_off: dict[int, tuple[Any, ...]] = {}
 
-    async def moved_later(connection: asyncpg.Connection, *how: Any) -> None:
+    async def moved_later(connection: asyncpg.Connection, *how: Any) -> bool:
         put_off[id(connection)] = (connection, *how)
+        return False
 
     async def settled_then_moved(
-        facts: Sequence[Decoded], uow: UnitOfWork, handle: BatchHandler, failure: Dead | None = None
-    ) -> list[Outcome]:
-        outcomes = await settle_facts(facts, uow, handle, failure)
+        facts: Sequence[Decoded], uow: UnitOfWork, handle: BatchHandler, failure: Dead | None, **rest: Any
+    ) -> list[Outcome | Parked]:
+        outcomes = await settle_facts(facts, uow, handle, failure, **rest)
         await move(*put_off.pop(id(uow.connection)))
         return outcomes
 

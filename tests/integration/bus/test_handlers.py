@@ -155,7 +155,7 @@ def waits_until(instant: timedelta) -> Later:
 
 
 async def test_a_fact_that_waits_is_handled_again_once_when_the_domains_clock_has_come(toys: Toys) -> None:
-    """Order among facts of one customer is not kept over a wait: parking is not built yet."""
+    """Where order does not matter, none is kept over a wait; test_parking.py has where it does."""
 
     async def patient(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
         early = uow.now < NOON + timedelta(hours=1)

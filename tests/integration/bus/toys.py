@@ -26,9 +26,9 @@ from shared.bus.limits import FactLimits
 from shared.bus.outbox_tables import add_outbox_acts
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
-from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3
+from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3, bus_tables_v4
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
-from shared.clock import FrozenClock
+from shared.clock import Clock, FrozenClock
 from shared.db.guard import all_saved
 from shared.db.pool import open_pool
 from shared.events.card import PaymentPosted
@@ -165,6 +165,7 @@ def _create(connection: Connection) -> None:
     bus_tables_v3(operations)
     add_inbox_histories(operations)
     add_outbox_acts(operations)
+    bus_tables_v4(operations)
     connection.execute(text(_TABLE))
 
 
@@ -281,12 +282,14 @@ async def execute(url: str, statement: str, *arguments: object) -> None:
 
 
 @asynccontextmanager
-async def deciding(url: str, partitions: int) -> AsyncIterator[Transactions]:
-    """A writer that decides and never publishes: what it leaves behind is what a killed process does."""
+async def deciding(
+    url: str, partitions: int, service: str = "ingest", clock: Clock | None = None
+) -> AsyncIterator[Transactions]:
+    """A service that decides and never publishes: what it leaves behind is what a killed process does."""
     pool = await open_pool(url, size=2)
     try:
-        limits = FactLimits("", "arrears", "ingest")
-        yield Transactions(pool, "ingest", partitions, FrozenClock(NOON), Metrics(), lambda _: None, limits)
+        limits = FactLimits("", "arrears", service)
+        yield Transactions(pool, service, partitions, clock or FrozenClock(NOON), Metrics(), lambda _: None, limits)
     finally:
         pool.terminate()
 

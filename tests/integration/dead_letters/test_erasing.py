@@ -71,6 +71,8 @@ def waiting(customer: str, sequence: int) -> Waiting:
         topic="contacts",
         partition=0,
         offset=sequence,
+        epoch=EPOCH,
+        sequence=sequence,
         key=customer,
         due=NOON + timedelta(days=1),
         headers=headers(customer, sequence),
