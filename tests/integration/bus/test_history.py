@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from shared.bus.bus import Bus
-from tests.integration.bus.restored import back_up, restored
 from tests.integration.bus.toys import Toys, at_rest, deciding, execute, fetch, payments, post, running
 
 _MARK = "the database is another history"
@@ -81,34 +79,3 @@ async def test_another_server_or_timeline_is_seen_when_a_service_connects_and_on
     assert after > before
     assert (base_epoch, base) == (before, 2)
     assert (await payments(toys.read_url))["c-0"] == ["p-0", "p-1", "p-2", "p-3"]
-
-
-@pytest.mark.expected_errors(_MARK)
-@pytest.mark.parametrize(
-    "lost", [False, pytest.param(True, marks=pytest.mark.expected_errors("stream forked", "facts were forgotten"))]
-)
-async def test_a_restored_backup_goes_on_and_what_it_forgot_is_noted(toys: Toys, lost: bool) -> None:
-    """What a restored database decides is never dropped as old: it is taken, and if it forgot facts, a fork is noted.
-
-    Seen to fail with the fork made a stop, and with the note left out.
-    """
-    server = toys.stage.infra._postgres
-    writer, reader = toys.writer(), toys.reader()
-    async with running(reader):
-        async with running(writer):
-            await _pay(writer, 0, 1)
-            await at_rest(writer, reader)
-            copy = await back_up(server)
-            if lost:
-                await _pay(writer, 2, 4)  # two: one number given again, the position itself, is seen by its id alone
-                await at_rest(writer, reader)
-        async with restored(server, copy) as port:
-            url = toys.write_url.replace(f":{server.port}/", f":{port}/")
-            again = replace(toys, write_url=url).writer()
-            async with running(again):
-                await _pay(again, 3)
-                await at_rest(again, reader)
-    expected = ["p-0", "p-1", "p-2", "p-4", "p-3"] if lost else ["p-0", "p-1", "p-3"]
-    assert (await payments(toys.read_url))["c-0"] == expected
-    forks = await fetch(toys.read_url, "SELECT base, had, base_epoch = had_epoch AS same FROM inbox_fork")
-    assert [tuple(row) for row in forks] == ([(2, 4, True)] if lost else [])
