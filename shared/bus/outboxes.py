@@ -1,6 +1,7 @@
-"""Mending a service's outbox from the shell: `python -m shared.bus.outboxes void …`.
+"""Mending a service's outbox from the shell: `python -m shared.bus.outboxes void|collect-forgotten|forgotten|reviewed`.
 
-It works on the service's database, `ARREARS_DATABASE_URL`, and keeps who did what and why. Ends with 0 when it is done,
+It works on the service's database, `ARREARS_DATABASE_URL`, and keeps who did what and why. What reads the log needs
+`ARREARS_KAFKA_BOOTSTRAP` and `ARREARS_NAMESPACE` as well. Ends with 0 when it is done,
 1 when it was refused or is not done yet, 2 when the call makes no sense.
 """
 
@@ -10,15 +11,18 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import asyncpg
+from aiokafka.errors import KafkaError
 
-from shared.bus import voiding
+from shared.bus import collecting, voiding
+from shared.bus.letters import Write, table
 from shared.errors import Permanent
 from shared.events.registry import TOPICS
 
 _CONNECT_SECONDS = 10.0
+_FORGOTTEN = ("fact", "sequence", "began_here", "fact_type", "key", "time", "body", "reviewed_by", "review")
 _LOOK_SECONDS = 0.2
 _WAIT_SECONDS = 30.0
 
@@ -28,8 +32,6 @@ FROM outbox_stream s LEFT JOIN outbox_published p USING (topic, partition)
 LEFT JOIN outbox_void v ON (v.topic, v.partition, v.sequence) = (s.topic, s.partition, $3)
 WHERE (s.topic, s.partition) = ($1, $2)
 """
-
-Write = Callable[[str], object]
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -43,6 +45,17 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     act.add_argument("--reason", required=True, type=_words, help="travels to all readers: names no customer")
     act.add_argument("--by", required=True, type=_words, help="who you are")
     act.add_argument("--wait", type=float, default=_WAIT_SECONDS, help="seconds to wait until it is done (default 30)")
+    collect = commands.add_parser("collect-forgotten", help="after a restore, before the service starts again")
+    collect.add_argument("--service", required=True, choices=sorted({topic.writer for topic in TOPICS}))
+    listing = commands.add_parser("forgotten", help="what waits for review; what began here comes first")
+    listing.add_argument("--all", action="store_true", help="also what was reviewed")
+    listing.add_argument("--limit", type=int, default=200, help="at most so many (default 200)")
+    review = commands.add_parser("reviewed", help="one forgotten fact was seen to, or all that wait")
+    which = review.add_mutually_exclusive_group(required=True)
+    which.add_argument("--fact", type=_place, metavar="TOPIC/PARTITION/OFFSET")
+    which.add_argument("--all", action="store_true")
+    review.add_argument("--note", required=True, type=_words, help="what came of it")
+    review.add_argument("--by", required=True, type=_words, help="who you are")
     return parser.parse_args(given)
 
 
@@ -52,13 +65,55 @@ def _words(text: str) -> str:
     return text.strip()
 
 
-async def run(asked: argparse.Namespace, connection: asyncpg.Connection, write: Write) -> int:
+def _place(text: str) -> tuple[str, int, int]:
+    topic, partition, offset = (*text.split("/"), "", "")[:3]
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise argparse.ArgumentTypeError("topic/partition/offset, as the list shows them")
+    return topic, int(partition), int(offset)
+
+
+async def run(
+    asked: argparse.Namespace, connection: asyncpg.Connection, write: Write, environment: Mapping[str, str]
+) -> int:
     """Do what was asked; returns the program's exit code."""
+    acts = {"void": _void, "forgotten": _forgotten, "reviewed": _reviewed}
     try:
-        return await _void(asked, connection, write)
+        if asked.command == "collect-forgotten":
+            return await _collect(asked, connection, write, environment)
+        return await acts[asked.command](asked, connection, write)
     except Permanent as refused:
         write(f"拒绝执行 Refused: {refused}\n")
-        return 1
+    except (KafkaError, OSError, TimeoutError) as away:
+        write(f"消息总线连接不上 The broker does not answer: {type(away).__name__}\n")
+    return 1
+
+
+async def _collect(
+    asked: argparse.Namespace, connection: asyncpg.Connection, write: Write, environment: Mapping[str, str]
+) -> int:
+    bootstrap = environment.get("ARREARS_KAFKA_BOOTSTRAP", "")
+    if not bootstrap:
+        write("请设置 ARREARS_KAFKA_BOOTSTRAP。 Set ARREARS_KAFKA_BOOTSTRAP to the broker's host:port.\n")
+        return 2
+    count = await collecting.collect(
+        connection, bootstrap, environment.get("ARREARS_NAMESPACE", "arrears"), asked.service
+    )
+    write(f"共有被遗忘的事实 Forgotten facts: {count}\n")
+    return 0
+
+
+async def _forgotten(asked: argparse.Namespace, connection: asyncpg.Connection, write: Write) -> int:
+    rows = await collecting.listed(connection, reviewed_too=asked.all, most=asked.limit)
+    for row in rows:
+        row["fact"] = f"{row['topic']}/{row['partition']}/{row['log_offset']}"
+    write(table(rows, _FORGOTTEN))
+    return 0
+
+
+async def _reviewed(asked: argparse.Namespace, connection: asyncpg.Connection, write: Write) -> int:
+    count = await collecting.mark_reviewed(connection, asked.by, asked.note, asked.fact)
+    write(f"已核对 Reviewed: {count}\n")
+    return 0 if count else 1
 
 
 async def _void(asked: argparse.Namespace, connection: asyncpg.Connection, write: Write) -> int:
@@ -81,7 +136,7 @@ async def _void(asked: argparse.Namespace, connection: asyncpg.Connection, write
 async def _main(asked: argparse.Namespace, url: str) -> int:
     connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS)
     try:
-        return await run(asked, connection, sys.stdout.write)
+        return await run(asked, connection, sys.stdout.write, os.environ)
     finally:
         await connection.close(timeout=_CONNECT_SECONDS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -69,6 +69,21 @@ async def create_topics(
         await clients.stop(admin.close)
 
 
+async def partition_counts(bootstrap: str, names: Sequence[str]) -> dict[str, int]:
+    """Return how many partitions each topic (full name) has; one that is not there has none.
+
+    Raises:
+        KafkaError, OSError: the broker is away.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await clients.start(admin.start, admin.close)
+    try:
+        described = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(list(names))}
+    finally:
+        await clients.stop(admin.close)
+    return {name: described.get(name, 0) for name in names}
+
+
 async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topic], partitions: int) -> None:
     """Check that every topic is there with the configured number of partitions.
 
@@ -77,14 +92,9 @@ async def check_partitions(bootstrap: str, namespace: str, topics: Iterable[Topi
         KafkaError, OSError: the broker is away.
     """
     wanted = [topic.full_name(namespace) for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await clients.start(admin.start, admin.close)
-    try:
-        described = {entry["topic"]: len(entry["partitions"]) for entry in await admin.describe_topics(wanted)}
-    finally:
-        await clients.stop(admin.close)
+    described = await partition_counts(bootstrap, wanted)
     for name in wanted:
-        found = described.get(name, 0)
+        found = described[name]
         if found != partitions:
             raise WrongPartitions(
                 f"topic {name} has {found} partitions, ARREARS_PARTITIONS says {partitions}: create the topics with "

@@ -44,7 +44,7 @@ async def _void(toys: Toys, number: int, *, partition: int, wait: float = 10) ->
     connection = await asyncpg.connect(toys.write_url)
     try:
         asked = arguments(["void", "card", str(partition), str(number), *WHO, "--wait", str(wait)])
-        return await run(asked, connection, said.append), "".join(said)
+        return await run(asked, connection, said.append, {}), "".join(said)
     finally:
         await connection.close()
 
