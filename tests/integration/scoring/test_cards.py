@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from services.scoring import regrade, store
 from services.scoring.app import create_app
 from services.scoring.domain.account import with_overdue
 from services.scoring.domain.loading import load_panel
+from services.scoring.domain.panel import Panel
 from services.scoring.handlers import Grader, whole
 from services.scoring.settings import SHIPPED_CARDS, Settings
 from shared.bus.bus import Bus
@@ -194,6 +196,19 @@ async def test_a_portfolio_is_graded_anew_in_batches_and_what_changed_is_told_on
     found = (await desk.http.get("/v1/cards/comparison")).json()  # the service itself still has the older cards
     assert found["accounts"] == 0
     assert found["other_cards"] > 0
+
+
+async def test_a_new_challenger_is_recorded_for_the_whole_portfolio_and_nobody_is_told(desk: Desk) -> None:
+    """Seen to fail with comparisons kept only of accounts of which there is news."""
+    await desk.tell("challenged", snapshot(days=40, periods=2))
+    shipped = load_panel(SHIPPED_CARDS, "expert-points", "uci-scorecard")
+    newer = Panel(shipped.champion, [replace(shipped.challenger[0], version="newer")])
+    bus, zone = desk.app.state.bus, desk.app.state.grader.zone
+    await regrade.regrade(bus, Grader(shipped, zone), str, batch=500, dry_run=False)
+    tally = await regrade.regrade(bus, Grader(newer, zone), str, batch=500, dry_run=False)
+    assert tally.told == 0
+    (row,) = await comparison(desk, "challenged")
+    assert (row["champion_version"], row["challenger_version"]) == ("2026-01", "newer")
 
 
 async def test_the_command_stands_alone_and_publishes_what_it_tells(
