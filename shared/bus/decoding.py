@@ -34,6 +34,13 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     verdict: Dead | Skip | None = None
     envelope: Envelope | None = None
 
+    @property
+    def key(self) -> str | None:
+        """Whom the record is about; None when nobody knows: nothing says so, or its parts say different things."""
+        if isinstance(self.verdict, Dead) and self.verdict.code == "wrong_key":
+            return None
+        return self.envelope.key if self.envelope else self.raw.key
+
 
 class Decoder:
     """Decodes the facts that a service handles; the others are skipped without a look inside."""
@@ -74,9 +81,12 @@ class Decoder:
         try:
             if body is None:
                 return Incoming(envelope, _erasure(kind, envelope))
-            return Incoming(envelope, self._decoders[envelope.type].decode(body))
+            fact = self._decoders[envelope.type].decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last: nested without end
             return Dead("undecodable", str(error))
+        if envelope.key not in (getattr(fact, name) for name in kind.key_fields):
+            return Dead("wrong_key", "ce_partitionkey is not whom the fact is about")
+        return Incoming(envelope, fact)
 
 
 def _erasure(kind: FactType, envelope: Envelope) -> Fact:

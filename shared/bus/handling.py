@@ -225,7 +225,7 @@ def _letter(fact: Decoded, outcome: Dead, attempts: int) -> DeadLetter:
         offset=raw.offset,
         epoch=raw.numbers.epoch if raw.numbers else None,
         sequence=raw.numbers.sequence if raw.numbers else None,
-        key=envelope.key if envelope else raw.key,
+        key=fact.key,
         headers=raw.headers,
         body=raw.body,
         code=outcome.code,

@@ -59,6 +59,7 @@ OUR_HEADERS = tuple(_HEADERS)
 _SENTENCES = {
     "unknown_type": "its type is not a fact that this version knows",
     "wrong_topic": "its type does not travel on this topic",
+    "wrong_key": "its header and its body name different customers or colleagues",
 }
 _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 _ERROR_KIND = re.compile(r"[A-Za-z_]\w{0,80}", re.ASCII)

@@ -118,5 +118,4 @@ def _queue(fact: Decoded, topics: Collection[str]) -> Queue | None:
         return None
     if fact.incoming is not None:
         return fact.raw.topic, fact.incoming.key
-    key = fact.envelope.key if fact.envelope else fact.raw.key
-    return (fact.raw.topic, key) if isinstance(fact.verdict, Dead) and key is not None else None
+    return (fact.raw.topic, fact.key) if isinstance(fact.verdict, Dead) and fact.key is not None else None
