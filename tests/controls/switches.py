@@ -16,8 +16,10 @@ import pytest
 from hypothesis import Phase
 from msgspec import structs
 
-from services.notify import sending
+from services.notify import hand_over, sending
+from services.notify.domain import delivery
 from services.notify.domain.decision import Send, still_owing
+from services.notify.domain.delivery import Answer, AnswerLost, Next
 from services.notify.domain.model import Customer, Reminder
 from services.notify.store import customers, notices
 from shared.bus import handling, outbox, positions, publisher, streams
@@ -32,6 +34,7 @@ from shared.bus.reading import PartitionLoop
 from shared.bus.streams import Segment, StreamKey
 from shared.bus.unit_of_work import UnitOfWork
 from shared.events.registry import Topic
+from shared.web import idempotency
 
 Switch = Callable[[pytest.MonkeyPatch], None]
 
@@ -230,3 +233,22 @@ def in_hand_first(patch: pytest.MonkeyPatch) -> None:
         """Nothing is written."""
 
     patch.setattr(notices, "claim", not_yet)
+
+
+def lost_answers(patch: pytest.MonkeyPatch) -> None:
+    """A message of which nobody knows whether it left is taken for one that did not."""
+    judged = delivery.next_state
+
+    def again(answer: Answer, *, to_colleague: bool) -> Next:
+        return "due" if isinstance(answer, AnswerLost) else judged(answer, to_colleague=to_colleague)
+
+    patch.setattr(hand_over, "next_state", again)
+
+
+def keys_of_commands(patch: pytest.MonkeyPatch) -> None:
+    """Nobody asks whether a command was sent before."""
+
+    async def never_known(_connection: object, _command: object) -> None:
+        """Nothing is found."""
+
+    patch.setattr(idempotency, "recall", never_known)

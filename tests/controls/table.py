@@ -120,4 +120,18 @@ CONTROLS: Final = (
         for channel in ("sms", "email")
         for dies in ("DiesBeforeHandOver", "DiesBeforeWrite")
     ),
+    Control(
+        "an unconfirmed notice that is left alone",
+        switches.lost_answers,
+        "tests/integration/notify/test_lost_answers.py"
+        "::test_a_message_whose_answer_was_lost_on_the_way_is_unconfirmed_and_never_sent_again[sms]",
+        says="unconfirmed",
+    ),
+    Control(
+        "the key of a command",
+        switches.keys_of_commands,
+        "tests/integration/ambiguity/test_assignment.py"
+        "::test_a_command_whose_commit_was_not_answered_is_found_by_its_key_and_not_done_twice[waiver]",
+        says=r"500 in \(200, 201\)",
+    ),
 )
