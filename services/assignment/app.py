@@ -9,8 +9,10 @@ from services.assignment.desk import desk_of
 from services.assignment.handlers import HANDLES, SUBSCRIPTIONS, batch_handler
 from services.assignment.problems import PROBLEM_TYPES
 from services.assignment.settings import Settings
+from services.assignment.store.customers import with_contacts
 from services.assignment.timers import case_timer, collector_timer
 from shared.bus.bus import Bus
+from shared.events.registry import CONTACTS
 from shared.forgetting import FORGET_KEYS
 from shared.service import create_service
 from shared.web.app import Parts
@@ -34,6 +36,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         subscriptions=SUBSCRIPTIONS,
         handle=batch_handler(desk.policy),
         handles=HANDLES,
+        sweeps={CONTACTS: with_contacts},
         timers=(case_timer(desk.policy), collector_timer(desk.policy, clock), FORGET_KEYS),
     )
     app = create_service(

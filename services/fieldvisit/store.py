@@ -32,6 +32,10 @@ _LOAD_DUE = """
 SELECT customer_id, version, state FROM customer WHERE next_due <= $1
 ORDER BY next_due LIMIT $2 FOR UPDATE SKIP LOCKED
 """
+_WITH_CONTACTS = """
+SELECT customer_id, (state -> 'reach' ->> 'as_of')::timestamptz AS as_of FROM customer
+WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY customer_id LIMIT $2
+"""
 _SAVE = """
 INSERT INTO customer (customer_id, version, next_due, state)
 SELECT customer_id, version, next_due, state
@@ -161,6 +165,12 @@ class Report(Struct, frozen=True, kw_only=True):
     at: datetime
     on_time: bool | None
     detail: str | None
+
+
+async def with_contacts(connection: asyncpg.Connection, after: str, limit: int) -> list[tuple[str, datetime]]:
+    """Return of whom contact data are held, above a customer and in order, each with the data's instant (C4)."""
+    rows = await connection.fetch(_WITH_CONTACTS, after, limit)
+    return [(row["customer_id"], row["as_of"]) for row in rows]
 
 
 async def load_customers(connection: asyncpg.Connection, keys: Iterable[str]) -> dict[str, Held]:

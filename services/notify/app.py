@@ -18,10 +18,12 @@ from services.notify.handlers import HANDLES, SUBSCRIPTIONS, handle
 from services.notify.rendering import load_issuer, load_templates, load_words
 from services.notify.sending import Senders
 from services.notify.settings import Settings
+from services.notify.store.customers import with_contacts
 from services.notify.timers import timers
 from services.notify.writing import Writer
 from shared.bus.bus import Bus
 from shared.events.kinds import MessageChannel
+from shared.events.registry import CONTACTS
 from shared.ids import uuid7
 from shared.rules.rulebook import rulebook
 from shared.service import create_service
@@ -51,6 +53,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         subscriptions=SUBSCRIPTIONS,
         handle=handle,
         handles=HANDLES,
+        sweeps={CONTACTS: with_contacts},
         timers=timers(senders),
     )
     app = create_service(bus, title="通知服务 Notices", settings=settings, routers=(router,), parts=parts)

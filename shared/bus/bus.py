@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ import asyncpg
 from shared.bus import dead_letters, failpoints
 from shared.bus.background import end, keep_running
 from shared.bus.barrier import LogEnds, pass_barrier, unread_keys
+from shared.bus.compaction import Subjects
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.erasing import with_erasing
@@ -78,6 +79,7 @@ class Bus:
     """Composes one service's publisher, consumer, timers and transactions from its settings.
 
     `handle` gets the facts of `subscriptions` whose model is in `handles`, in batches of one partition number.
+    `sweeps`: of compacted topics, whom the service holds data of, so that a missed erasure can be made up for (C4).
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Bus:
         handle: BatchHandler | None = None,
         handles: Collection[type[Fact]] = (),
         timers: Sequence[Timer] = (),
+        sweeps: Mapping[Topic, Subjects] | None = None,
     ) -> None:
         failpoints.arm(settings.failpoint)
         self.service = service
@@ -102,6 +105,7 @@ class Bus:
         self.subscriptions = tuple(subscriptions)
         self.partitions = settings.partitions
         self._handles = frozenset(handles)
+        self._sweeps = sweeps or {}
         self._timers = (*timers, deferred_timer(service)) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
         self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
@@ -191,6 +195,7 @@ class Bus:
             handle=handle,
             handles=self._handles,
             metrics=self.metrics,
+            sweeps=self._sweeps,
         )
 
     def _spawn(self, name: str, job: Callable[[], Awaitable[None]]) -> None:

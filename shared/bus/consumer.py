@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -16,6 +16,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from shared.bus import clients
 from shared.bus.background import keep_running
+from shared.bus.compaction import Subjects
 from shared.bus.decoding import Decoder
 from shared.bus.handling import BatchHandler, Handling
 from shared.bus.publisher import Publisher
@@ -51,7 +52,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         handle: BatchHandler,
         handles: Collection[type[Fact]],
         metrics: Metrics,
+        sweeps: Mapping[Topic, Subjects],
     ) -> None:
+        self._sweeps = sweeps
         self._member_of_group = False
         self._topics = [topic for topic in TOPICS if topic in topics]
         self._settings = settings
@@ -90,7 +93,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             rebalance_timeout_ms=60_000,
         )
         self._around = Surroundings(
-            kafka, namespace, self._topics, self._decoder, self._metrics, self._settings.accept_new_streams
+            kafka,
+            namespace,
+            self._topics,
+            self._settings.partitions,
+            self._decoder,
+            self._metrics,
+            self._settings.accept_new_streams,
+            {topic.name: subjects for topic, subjects in self._sweeps.items()},
         )
         try:
             await clients.start(kafka.start, kafka.stop)

@@ -6,12 +6,14 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
+from datetime import datetime
 from functools import partial
 
 from msgspec import Struct
 from opentelemetry.trace import SpanKind
 
-from shared.bus import failpoints, forks, positions
+from shared.bus import compaction, failpoints, forks, positions
+from shared.bus.compaction import Sweep
 from shared.bus.dead_letters import DeadLetter, bury
 from shared.bus.decoding import Decoded
 from shared.bus.deferred import Waiting, put_off, waiting
@@ -30,6 +32,7 @@ from shared.bus.parking import (
 from shared.bus.positions import Position
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.db.faults import is_race, is_retriable
+from shared.db.pool import borrow
 from shared.errors import Permanent
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.spans import batch_span, record_span
@@ -52,13 +55,15 @@ class HandlerBroken(Permanent):
 class Read(Struct, frozen=True, gc=False):
     """One record that was read, and its topic's position after it.
 
-    Without `decoded` it was dropped. `odd`: what is noted of its history.
+    Without `decoded` it was dropped. `odd`: what is noted of its history. `seen`: the subject that is marked as one who
+    stands in the log.
     """
 
     topic: str
     after: Position
     decoded: Decoded | None
     odd: Fork | Stale | None = None
+    seen: str | None = None
 
 
 class Handling:
@@ -119,6 +124,7 @@ class Handling:
         new = {**old, **{read.topic: read.after for read in reads}}
         moved = {read.topic: new[read.topic] for read in reads}
         facts = [read.decoded for read in reads if read.decoded is not None]
+        seen = [(read.topic, read.seen) for read in reads if read.seen is not None]
         odd = [read.odd for read in reads if read.odd is not None]
         parents = [fact.envelope.traceparent for fact in facts if fact.envelope is not None]
 
@@ -128,6 +134,8 @@ class Handling:
             failpoints.reach("moved")
             if odd:
                 await forks.note(uow.connection, self._partition, odd)
+            if seen:
+                await compaction.mark(uow.connection, self._partition, seen)
             queues = await queues_of(uow.connection, facts, self._in_order) if some_wait else frozenset()
             parked = behind | places_to_park(facts, self._in_order, queues)
             outcomes = await settle_facts(facts, uow, self._handle, failure, parked=parked)
@@ -146,6 +154,26 @@ class Handling:
             self._failed_in_a_row = 0
         self._count(pairs)
         return new
+
+    async def sweep(self, sweep: Sweep, at: Position) -> int:
+        """Erase by the service's own handler whom the scan of a topic did not see, and return how many."""
+        erased, after = 0, ""
+        following: str | None = after
+        while following is not None:
+            async with borrow(self.pool) as connection:
+                subjects, following = await sweep.page(connection, after)
+            after = following or after
+
+            async def act(uow: UnitOfWork, page: Sequence[tuple[str, datetime]] = subjects) -> int:
+                erasures = await sweep.erasures(uow, at, page)
+                outcomes = await self._handle(erasures, uow) if erasures else ()
+                if any(isinstance(outcome, Dead | Later) for outcome in outcomes):
+                    raise ValueError("the handler did not take an erasure")
+                return len(erasures)
+
+            if subjects:
+                erased += await self._transactions.transact(act, is_race)
+        return erased
 
     async def _in_their_order(
         self, act: Callable[[frozenset[int], UnitOfWork], Awaitable[list[Outcome | Parked]]]

@@ -45,6 +45,22 @@ def add_inbox_histories(op: Operations) -> None:
         op.execute(text(statement))
 
 
+_SCANS = (
+    "ALTER TABLE inbox_position ADD scan_end bigint",
+    """
+    CREATE TABLE inbox_seen (
+        topic text NOT NULL, partition integer NOT NULL, key text NOT NULL, PRIMARY KEY (topic, partition, key)
+    )
+    """,
+)
+
+
+def add_inbox_scans(op: Operations) -> None:
+    """Create where a scan of a compacted topic marks whom it has seen (C4)."""
+    for statement in _SCANS:
+        op.execute(text(statement))
+
+
 def add_inbox_tables(metadata: MetaData) -> None:
     """Describe what readers note of histories, and what operators did about positions."""
     instant = DateTime(timezone=True)
@@ -73,6 +89,14 @@ def add_inbox_tables(metadata: MetaData) -> None:
         Column("first_at", instant, nullable=False),
         Column("last_at", instant, nullable=False),
         PrimaryKeyConstraint("topic", "partition", "epoch"),
+    )
+    Table(
+        "inbox_seen",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("key", Text, nullable=False),
+        PrimaryKeyConstraint("topic", "partition", "key"),
     )
     act = Table(
         "inbox_act",

@@ -57,16 +57,21 @@ class Stopped:
         return self.reason.startswith("gap:")
 
 
-Take = Literal["take", "fork", "adopt"]
-"""Taken: as the next; although more was had than its epoch goes on from; as given, whatever its numbers."""
+Take = Literal["take", "fork", "adopt", "leap"]
+"""Taken: as the next; although more was had than its epoch goes on from; as given, whatever its numbers; over a gap
+that a log's cleaner may have left.
+"""
 
 Drop = Literal["duplicate", "stale"]
 
 
-def judge(position: Position, numbers: Numbers, fact_id: str, *, anew: bool = False) -> Take | Drop | Stopped:
+def judge(
+    position: Position, numbers: Numbers, fact_id: str, *, anew: bool = False, leaps: bool = False
+) -> Take | Drop | Stopped:
     """Say what becomes of a record with these numbers, given how far the stream has been read.
 
-    `anew`: a stream that begins again from nothing is a fork like any other (development).
+    `anew`: a stream that begins again from nothing is a fork like any other (development). `leaps`: missing numbers
+    were replaced and removed, not lost (C3).
     """
     if numbers.epoch < position.epoch:
         return "stale"
@@ -76,6 +81,8 @@ def judge(position: Position, numbers: Numbers, fact_id: str, *, anew: bool = Fa
         verdict = _judge_new_epoch(position, numbers, anew=anew)
     if position.adopt and isinstance(verdict, Stopped) and numbers[:2] > (position.epoch, position.sequence):
         return "adopt"
+    if leaps and isinstance(verdict, Stopped) and verdict.is_gap:
+        return "leap"
     return verdict
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from shared.bus import failpoints, positions
+from shared.bus import compaction, failpoints, positions
+from shared.bus.compaction import CatchUp, Subjects, Sweep
 from shared.bus.decoding import Decoder, Raw
 from shared.bus.forks import Fork, Stale
 from shared.bus.handling import HandlerBroken, Handling, Read
@@ -44,15 +45,18 @@ class _Reset(Exception):
 class Surroundings:
     """What all loops of a service share. `kafka` is the group's member, started; `topics` in the order of a batch.
 
-    `accept_anew`: a stream that begins again from nothing is taken as a fork (development).
+    `accept_anew`: a stream that begins again from nothing is taken as a fork (development). `sweeps`: of compacted
+    topics, by name, whom the service holds data of.
     """
 
     kafka: AIOKafkaConsumer
     namespace: str
     topics: Sequence[Topic]
+    partitions: int
     decoder: Decoder
     metrics: Metrics
     accept_anew: bool = False
+    sweeps: Mapping[str, Subjects] = field(default_factory=dict)
 
 
 class PartitionLoop:
@@ -73,6 +77,8 @@ class PartitionLoop:
         self._rewound: set[str] = set()
         self._search_ends: dict[str, int] = {}
         self._missing: dict[str, Stopped] = {}
+        self._catching_up: dict[str, CatchUp] = {}
+        self._met: set[str] = set()
         self._size = BATCH
         self._committed_at = 0.0
         self._looked_at = 0.0
@@ -119,17 +125,58 @@ class PartitionLoop:
             self._kafka.pause(self._tps[topic])
         begin = await self._kafka.beginning_offsets(list(self._tps.values()))
         end = await self._kafka.end_offsets(list(self._tps.values()))
+        await self._begin_catching_up(end)
         for topic, position in self._positions.items():
             tp = self._tps[topic]
             # The last record taken is read once more: if it is not the one at the position, the numbers will show it.
             # Whoever was subscribed from there on has taken nothing before it.
             first = position.offset if position.adopt else position.offset - 1
-            inside = begin[tp] <= first and position.offset <= end[tp] and topic not in self._rewound
+            inside = (
+                begin[tp] <= first and position.offset <= end[tp] and topic not in {*self._rewound, *self._catching_up}
+            )
             self._kafka.seek(tp, first if inside else begin[tp])
             self._kafka.resume(tp)
         self._missing = {}
         self._search_ends = {topic: end[self._tps[topic]] for topic in self._rewound}
         await self._touch_those_at(end)
+        await self._end_catching_up()
+
+    async def _begin_catching_up(self, end: Mapping[TopicPartition, int]) -> None:
+        """Find the compacted topics in which numbers may have been removed while nobody read here (C3, C4)."""
+        names = {topic.name for topic in self._around.topics if topic.compacted}
+        compacted = {
+            topic: position for topic, position in self._positions.items() if topic in names and not position.adopt
+        }
+        self._catching_up, self._met = {}, set()
+        if compacted:
+            ends = {topic: end[self._tps[topic]] for topic in compacted}
+            async with borrow(self._pool) as connection:
+                self._catching_up = await compaction.begin(
+                    connection, self._partition, compacted, ends, self._around.sweeps
+                )
+
+    async def _end_catching_up(self) -> None:
+        """Erase whom a scan did not see, and read by the strict rule from here on."""
+        for topic, done in list(self._catching_up.items()):
+            if await self._kafka.position(self._tps[topic]) < done.until:
+                continue
+            at = self._positions[topic]
+            if done.scans and topic not in self._met:
+                # The cleaner never removes a log's last record, so this is another log, and says nothing of anybody.
+                await self._stop({topic: (at, Stopped(f"short: the log ends before {at}, so nobody was erased"))})
+                raise _Reset
+            async with self.busy:
+                if done.scans:
+                    erased = await self._handling.sweep(self._sweep(topic), at)
+                    extra = {"topic": topic, "partition": self._partition, "count": erased}
+                    _log.warning("whoever stands nowhere in the log was erased", extra=extra)
+                async with borrow(self._pool) as connection:
+                    await compaction.end(connection, topic, self._partition, at, done)
+            del self._catching_up[topic]
+
+    def _sweep(self, name: str) -> Sweep:
+        topic = next(topic for topic in self._around.topics if topic.name == name)
+        return Sweep(topic, self._partition, self._around.partitions, self._around.sweeps[name])
 
     async def _step(self) -> None:
         live = [self._tps[topic] for topic in self._positions]
@@ -143,6 +190,8 @@ class PartitionLoop:
             self._size = min(self._size * 2, BATCH)
         if self._missing:
             await self._end_searches()
+        if self._catching_up:
+            await self._end_catching_up()
         await self._look()
 
     async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
@@ -167,7 +216,11 @@ class PartitionLoop:
 
     def _known_ends(self, got: Iterable[TopicPartition]) -> dict[str, int]:
         """Return where the logs ended when they were last fetched, which costs no question."""
-        ends = {topic: self._kafka.highwater(tp) for topic, tp in self._tps.items() if tp in got}
+        ends = {
+            topic: self._kafka.highwater(tp)
+            for topic, tp in self._tps.items()
+            if tp in got and topic not in self._catching_up
+        }
         return {topic: end for topic, end in ends.items() if end is not None}
 
     def _latest(self, topic: str, reads: Sequence[Read]) -> Position:
@@ -187,26 +240,42 @@ class PartitionLoop:
             reads.append(Read(topic, after, self._around.decoder.decode(raw)))
             return None
         fact_id = (text_of(record.headers, "ce_id") or "").replace("\x00", "\ufffd")
-        verdict = positions.judge(before, numbers, fact_id, anew=self._around.accept_anew)
+        catching_up = self._catching_up.get(topic)
+        seen = None
+        if catching_up is not None and catching_up.scans:
+            seen = (key or "").replace("\x00", "\ufffd")
+            if numbers[:2] >= (before.epoch, before.sequence):
+                self._met.add(topic)
+        verdict = positions.judge(
+            before, numbers, fact_id, anew=self._around.accept_anew, leaps=catching_up is not None
+        )
         if isinstance(verdict, Stopped):
             if not verdict.is_gap or topic not in self._search_ends:
                 return verdict
             self._missing.setdefault(topic, verdict)
             return None
         if verdict in ("duplicate", "stale"):
-            self._drop(topic, before, record.offset, Stale(topic, *numbers[:2]) if verdict == "stale" else None, reads)
+            stale = Stale(topic, *numbers[:2]) if verdict == "stale" else None
+            self._drop(topic, before, record.offset, stale, seen, reads)
             return None
+        if verdict == "leap":
+            self._around.metrics.leaps.labels(topic).inc()
         if topic in self._rewound:  # it goes on: nothing of it is looked for any more
             self._rewound.discard(topic)
             self._search_ends.pop(topic, None)
             self._missing.pop(topic, None)
         fork = Fork.of(topic, numbers, before) if verdict == "fork" else None
         after = positions.taken(before, numbers, fact_id, record.offset)
-        reads.append(Read(topic, after, self._around.decoder.decode(raw), fork))
+        reads.append(Read(topic, after, self._around.decoder.decode(raw), fork, seen))
         return None
 
-    def _drop(self, topic: str, before: Position, offset: int, stale: Stale | None, reads: list[Read]) -> None:
+    def _drop(
+        self, topic: str, before: Position, offset: int, stale: Stale | None, seen: str | None, reads: list[Read]
+    ) -> None:
         after = positions.passed(before, offset)
+        if seen is not None:
+            reads.append(Read(topic, after, None, None, seen))
+            return
         if after == before or topic in self._missing:  # the record before the position is read only to check the hint
             return
         metrics = self._around.metrics
@@ -268,7 +337,11 @@ class PartitionLoop:
         await self._touch_those_at(await self._kafka.end_offsets([self._tps[topic] for topic in self._positions]))
 
     async def _touch_those_at(self, ends: Mapping[TopicPartition, int]) -> None:
-        at_end = [topic for topic, position in self._positions.items() if position.offset >= ends[self._tps[topic]]]
+        at_end = [
+            topic
+            for topic, position in self._positions.items()
+            if position.offset >= ends[self._tps[topic]] and topic not in self._catching_up
+        ]
         if at_end:
             async with borrow(self._pool) as connection:
                 await positions.touch(connection, self._partition, at_end)

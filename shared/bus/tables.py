@@ -201,6 +201,7 @@ def add_bus_tables(metadata: MetaData) -> None:
         Column("next_epoch", BigInteger),
         Column("next_sequence", BigInteger),
         Column("stopped_at", instant),
+        Column("scan_end", BigInteger),
         PrimaryKeyConstraint("topic", "partition"),
     )
     add_inbox_tables(metadata)

@@ -21,6 +21,12 @@ RETENTION = timedelta(days=400)
 _DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 1_048_588
 
+COMPACTION_LAG = timedelta(days=7)
+"""L: nothing younger is removed from a compacted topic."""
+
+TOMBSTONES_KEPT = timedelta(days=30)
+"""So long an erasure stays in the log at least, for readers that were away."""
+
 
 class WrongPartitions(Permanent):
     """A topic has another number of partitions than configured, so customers would be split over replicas."""
@@ -38,9 +44,9 @@ def topic_settings(topic: Topic) -> dict[str, str]:
     return {
         **common,
         "cleanup.policy": "compact",
-        "min.compaction.lag.ms": str(7 * _DAY_MS),
+        "min.compaction.lag.ms": str(COMPACTION_LAG.days * _DAY_MS),
         "max.compaction.lag.ms": str(14 * _DAY_MS),
-        "delete.retention.ms": str(30 * _DAY_MS),
+        "delete.retention.ms": str(TOMBSTONES_KEPT.days * _DAY_MS),
         "segment.ms": str(_DAY_MS),
     }
 

@@ -83,6 +83,13 @@ METRICS: tuple[Spec, ...] = (
     Spec("arrears_facts_duplicate_total", "counter", "facts", "Facts dropped: at or below the position.", ("topic",)),
     Spec("arrears_facts_stale_total", "counter", "facts", "Facts dropped: of an earlier epoch.", ("topic",)),
     Spec(
+        "arrears_leaps_total",
+        "counter",
+        "gaps",
+        "Gaps of a compacted topic that were taken while catching up: replaced facts that the log has dropped.",
+        ("topic",),
+    ),
+    Spec(
         "arrears_forks_total",
         "counter",
         "forks",
@@ -144,6 +151,7 @@ class Metrics:
         self.facts_taken = self._counter("arrears_facts_taken_total")
         self.facts_duplicate = self._counter("arrears_facts_duplicate_total")
         self.facts_stale = self._counter("arrears_facts_stale_total")
+        self.leaps = self._counter("arrears_leaps_total")
         self.forks = self._counter("arrears_forks_total")
         self.append_commit_seconds = self._histogram("arrears_append_commit_seconds")
         self.batch_size = self._histogram("arrears_batch_size")

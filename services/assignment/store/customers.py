@@ -39,6 +39,10 @@ SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND coll
 _LOADS = (
     "SELECT collector, count(*) AS cases FROM customer WHERE queue IS NOT NULL AND collector IS NOT NULL GROUP BY 1"
 )
+_WITH_CONTACTS = """
+SELECT customer_id, (state -> 'reach' ->> 'as_of')::timestamptz AS as_of FROM customer
+WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY customer_id LIMIT $2
+"""
 _SAVE = """
 INSERT INTO customer (customer_id, version, entries, state, next_due, case_id, status, queue, bucket, grade, collector,
     team, workable, offer_from, rank, currency, owed, leased_by, leased_until)
@@ -78,6 +82,12 @@ class Change(Struct, frozen=True):
     before: Held
     after: Customer
     entries: tuple[Entry, ...] = ()
+
+
+async def with_contacts(connection: asyncpg.Connection, after: str, limit: int) -> list[tuple[str, datetime]]:
+    """Return of whom contact data are held, above a customer and in order, each with the data's instant (C4)."""
+    rows = await connection.fetch(_WITH_CONTACTS, after, limit)
+    return [(row["customer_id"], row["as_of"]) for row in rows]
 
 
 async def load_customers(connection: asyncpg.Connection, keys: Iterable[str]) -> dict[str, Held]:

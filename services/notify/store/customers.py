@@ -16,6 +16,10 @@ _encode = msgspec.json.Encoder().encode
 _customer = msgspec.json.Decoder(Customer).decode
 
 _LOAD = "SELECT customer_id, version, state FROM customer WHERE customer_id = ANY ($1) ORDER BY customer_id FOR UPDATE"
+_WITH_CONTACTS = """
+SELECT customer_id, (state -> 'reach' ->> 'as_of')::timestamptz AS as_of FROM customer
+WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY customer_id LIMIT $2
+"""
 _SAVE = """
 INSERT INTO customer (customer_id, version, state)
 SELECT customer_id, version, state FROM unnest($1::text[], $2::bigint[], $3::jsonb[]) AS t (customer_id, version, state)
@@ -35,6 +39,12 @@ class Held(Struct, frozen=True):
     customer_id: str
     version: int
     customer: Customer
+
+
+async def with_contacts(connection: asyncpg.Connection, after: str, limit: int) -> list[tuple[str, datetime]]:
+    """Return of whom contact data are held, above a customer and in order, each with the data's instant (C4)."""
+    rows = await connection.fetch(_WITH_CONTACTS, after, limit)
+    return [(row["customer_id"], row["as_of"]) for row in rows]
 
 
 async def load(connection: asyncpg.Connection, customer_ids: Collection[str]) -> dict[str, Held]:

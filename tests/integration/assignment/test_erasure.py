@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 
 from services.assignment.settings import Settings
+from services.assignment.store.customers import with_contacts
 from shared.events.contacts import CustomerContactsErased
 from shared.events.contacts import Phone as Number
 from tests.integration.assignment.conftest import FRIDAY, Phones
@@ -42,6 +43,12 @@ async def waive(phones: Phones, case_id: str) -> httpx.Response:
     return await phones.http.post(f"/v1/cases/{case_id}/waivers", json=body, headers=headers)
 
 
+async def held(phones: Phones) -> bool:
+    """Whether a sweep after a long absence would ask for this customer."""
+    async with phones.bus.reading() as connection:
+        return phones.customer() in dict(await with_contacts(connection, "", 1000))
+
+
 async def erase(phones: Phones) -> None:
     await phones.take(CustomerContactsErased(customer_id=phones.customer(), as_of=FRIDAY))
 
@@ -50,7 +57,9 @@ async def test_the_contact_stays_and_its_note_and_number_and_the_customers_are_g
     """Seen to fail without `erasing.erase`: the note and the stored answer of the waiver told who it was."""
     case_id = await known_by_phone(phones)
     assert await traces(phones) != []
+    assert await held(phones)
     await erase(phones)
+    assert not await held(phones)
     assert await traces(phones) == []
     case = await phones.read(case_id)
     assert (case["status"], case["tries"], case["customer"]) == ("open", 1, None)

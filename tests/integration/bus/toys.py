@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.bus.bus import Bus
 from shared.bus.handling import BatchHandler
-from shared.bus.inbox_tables import add_inbox_histories
+from shared.bus.inbox_tables import add_inbox_histories, add_inbox_scans
 from shared.bus.limits import FactLimits
 from shared.bus.outbox_tables import add_outbox_acts
 from shared.bus.outcomes import DONE, Outcome
@@ -150,8 +150,8 @@ async def empty(url: str, partitions: int, subscriptions: Collection[Topic]) -> 
     try:
         await plain.execute(
             "TRUNCATE outbox_stream, outbox_published, outbox_segment, outbox_lease, inbox_position, dead_letter, "
-            "dead_letter_act, deferred, bus_history, inbox_fork, inbox_stale, inbox_act, outbox_void, forgotten_fact, "
-            "toy"
+            "dead_letter_act, deferred, bus_history, inbox_fork, inbox_seen, inbox_stale, inbox_act, "
+            "outbox_void, forgotten_fact, toy"
         )
         await subscribe(plain, list(subscriptions), partitions)
     finally:
@@ -164,6 +164,7 @@ def _create(connection: Connection) -> None:
     bus_tables_v2(operations)
     bus_tables_v3(operations)
     add_inbox_histories(operations)
+    add_inbox_scans(operations)
     add_outbox_acts(operations)
     bus_tables_v4(operations)
     connection.execute(text(_TABLE))

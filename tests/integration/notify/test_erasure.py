@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncpg
+
 from services.notify.settings import Settings
+from services.notify.store.customers import with_contacts
 from shared.events.notices import NoticeSent, NoticeSuppressed
 from tests.integration.dumps import traces_in
 from tests.integration.notify.conftest import House, Person, at_night, told, until
@@ -16,6 +19,15 @@ def database(house: House) -> str:
     return settings.database_url.get_secret_value()
 
 
+async def held(person: Person) -> bool:
+    """Whether a sweep after a long absence would ask for this customer."""
+    connection = await asyncpg.connect(database(person.house))
+    try:
+        return person.id in dict(await with_contacts(connection, "", 1000))
+    finally:
+        await connection.close()
+
+
 def words(person: Person) -> list[str]:
     return [NAME, person.mobile, person.mailbox]
 
@@ -26,7 +38,9 @@ async def test_an_erased_customers_messages_stay_as_contacts_without_name_addres
     await person.tell(reminder_due("email"))
     assert NAME in (await person.mails())[0]["text"]
     assert await traces_in(database(person.house), words(person)) != []
+    assert await held(person)
     await person.tell(erased())
+    assert not await held(person)
     assert await traces_in(database(person.house), words(person)) == []
     listed = await person.notice()
     notice = (await person.house.get(f"/v1/notices/{listed['notice_id']}")).json()

@@ -72,6 +72,17 @@ def test_each_row_of_the_table_that_stops_says_what_was_expected(
     assert verdict.following == following
 
 
+def test_what_the_cleaner_may_have_removed_is_no_loss_while_catching_up_and_all_else_is_as_ever() -> None:
+    for numbers in (Numbers(5, 12, None), Numbers(6, 12, None), Numbers(6, 12, (5, 11)), Numbers(9, 1, (8, 1))):
+        assert judge(MIDDLE, numbers, "id", leaps=True) == "leap"
+    assert judge(MIDDLE, Numbers(5, 11, None), "id-11", leaps=True) == "take"
+    assert judge(MIDDLE, Numbers(5, 9, None), "id-9", leaps=True) == "duplicate"
+    assert judge(MIDDLE, Numbers(4, 11, None), "id-11", leaps=True) == "stale"
+    assert judge(MIDDLE, Numbers(6, 10, (5, 9)), "id-10", leaps=True) == "fork"
+    for numbers, name in ((Numbers(5, 10, None), "another"), (Numbers(6, 1, (0, 0)), "id-1")):
+        assert isinstance(judge(MIDDLE, numbers, name, leaps=True), Stopped)
+
+
 def test_a_stream_begun_anew_is_taken_as_a_fork_where_the_setting_says_so() -> None:
     assert judge(MIDDLE, Numbers(6, 1, (0, 0)), "id-1", anew=True) == "fork"
     assert judge(NEW, Numbers(6, 1, (0, 0)), "id-1", anew=True) == "take"

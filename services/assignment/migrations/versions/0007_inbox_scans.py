@@ -1,0 +1,20 @@
+"""A scan of a compacted topic marks whom it has seen.
+
+Revision ID: 0007
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from shared.bus.inbox_tables import add_inbox_scans
+
+revision = "0007"
+down_revision = "0006"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Create the table and the column."""
+    add_inbox_scans(op)  # type: ignore[arg-type]  # the module stands for its operations
