@@ -132,7 +132,7 @@ STRANGE: Sequence[tuple[str, Record]] = [
 async def test_records_of_strangers_are_dead_letters_once_and_the_rest_flows(toys: Toys) -> None:
     """Seen to fail: a null header or a byte 0 blocked the service for ever, and each restart buried the last one again.
 
-    A header whose name is not UTF-8 is not covered: the client library itself cannot read it.
+    A header whose name is not UTF-8 is in test_poison.py: the client library itself cannot read it.
     """
     for number, (_, record) in enumerate(STRANGE, 1):
         await write(toys.stage, CARD, 0, [*numbered(number, number), record])
