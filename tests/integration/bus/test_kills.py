@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from shared.events.registry import CARD, RISK, Topic
 from tests.integration.bus.log import facts_in, faults_of, log_of
-from tests.integration.bus.toy_process import CUSTOMERS, POINTS, ROUNDS
+from tests.integration.bus.toy_process import CUSTOMERS, POINTS, ROUNDS, born
 from tests.integration.bus.toys import Toys, at_rest, dead_letters, payments, post, running
 
-ROOT = Path(__file__).resolve().parents[3]
 WRITING = (
     "decided",
     "appended",
@@ -30,21 +26,8 @@ WRITING = (
 
 async def die(toys: Toys, role: str, point: str, at: int) -> None:
     """Run a toy as a process until it has killed itself at the failpoint."""
-    url = toys.write_url if role == "writer" else toys.read_url
-    surroundings = {**toys.stage.surroundings(url), "database_url": url}
-    env = {f"ARREARS_{name.upper()}": str(value) for name, value in surroundings.items()}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.bus.toy_process", role, point, str(at),
-        cwd=ROOT,
-        env={"PATH": os.defpath, **env},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(40):
-            assert await process.wait() == -signal.SIGKILL
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    async with born(toys, role, point, at, signal.SIGKILL) as process, asyncio.timeout(40):
+        assert await process.wait() == -signal.SIGKILL
 
 
 async def holds(toys: Toys, topic: Topic, count: int) -> None:

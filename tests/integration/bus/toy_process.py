@@ -1,7 +1,8 @@
-"""A toy service as a process of its own that kills itself: `python -m tests.integration.bus.toy_process ROLE POINT N`.
+"""A toy service as a process of its own that kills or freezes itself.
 
-At its N-th pass of the failpoint POINT it gets SIGKILL from itself, so nothing of it is cleaned up. Its surroundings
-come from the environment, as a service's do. The failpoints are laid around the bus's functions from outside.
+`python -m tests.integration.bus.toy_process ROLE POINT N SIGNAL`: at its N-th pass of the failpoint POINT it gets
+SIGKILL from itself, so nothing of it is cleaned up, or SIGSTOP. Its surroundings come from the environment, as those of
+a service do. The failpoints are laid around the bus's functions from outside.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from shared.bus import consumer, positions
@@ -25,6 +28,7 @@ from tests.integration.bus import toys
 
 CUSTOMERS = [f"c-{number}" for number in range(5)]
 ROUNDS = 8
+ROOT = Path(__file__).resolve().parents[3]
 
 Where = tuple[Any, str, bool]
 """An object, the name of its function, and whether to die before it rather than after."""
@@ -43,7 +47,7 @@ POINTS: dict[str, Where] = {
 }
 
 
-def lay(point: str, at: int) -> None:
+def lay(point: str, at: int, number: signal.Signals) -> None:
     """Lay the failpoint."""
     owner, name, before = POINTS[point]
     passes = 0
@@ -52,7 +56,7 @@ def lay(point: str, at: int) -> None:
         nonlocal passes
         passes += 1
         if passes == at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     original: Callable[..., Any] = getattr(owner, name)
 
@@ -89,7 +93,27 @@ async def main(role: str) -> None:
         await asyncio.Event().wait()
 
 
+@asynccontextmanager
+async def born(
+    toys_: toys.Toys, role: str, point: str, at: int, number: signal.Signals
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a toy as a process; it is killed at the end of the block if it still lives."""
+    url = toys_.write_url if role == "writer" else toys_.read_url
+    surroundings = {**toys_.stage.surroundings(url), "database_url": url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.bus.toy_process", role, point, str(at), number.name,
+        cwd=ROOT,
+        env={"PATH": os.defpath, **{f"ARREARS_{name.upper()}": str(value) for name, value in surroundings.items()}},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 if __name__ == "__main__":
     consumer.SESSION_MS = 6_000
-    lay(sys.argv[2], int(sys.argv[3]))
+    lay(sys.argv[2], int(sys.argv[3]), signal.Signals[sys.argv[4]])
     asyncio.run(main(sys.argv[1]))
