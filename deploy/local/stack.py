@@ -154,9 +154,9 @@ class Stack:
         """SIGKILL a process; returns when it is gone. It is started again: see `wait_ready`."""
         await self._supervisor.kill(name)
 
-    async def halt(self, name: str) -> None:
-        """Stop one process as `stop` does, and leave it stopped until `resume`."""
-        await self._supervisor.halt(name)
+    async def halt(self, name: str) -> bool:
+        """Stop one process as `stop` does, and leave it stopped until `resume`; whether it ended by itself in time."""
+        return await self._supervisor.halt(name)
 
     async def resume(self, name: str) -> None:
         """Start a process that was halted; see `wait_ready`."""

@@ -135,9 +135,15 @@ class Supervisor:
         await process.wait()
         unit.ready.clear()  # again: a check may have passed between the signal and the death
 
-    async def halt(self, name: str) -> None:
-        """Stop one process, whoever depends on it, and leave it stopped until `resume`."""
-        await self._halt(self._units[name])
+    async def halt(self, name: str) -> bool:
+        """Stop one process, whoever depends on it, and leave it stopped until `resume`.
+
+        Returns whether it ended by itself within its grace; False: it was killed.
+        """
+        unit = self._units[name]
+        process = unit.process
+        await self._halt(unit)
+        return process is None or process.returncode != -signal.SIGKILL
 
     def resume(self, name: str) -> None:
         """Start a process that was halted; returns at once."""

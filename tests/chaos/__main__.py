@@ -1,4 +1,7 @@
-"""`python -m tests.chaos [--minutes M | --seconds S] [--seed N]`: see `make chaos`."""
+"""`python -m tests.chaos [--minutes M | --seconds S] [--seed N]`: see `make chaos` and docs/chaos.md.
+
+`--outage SECONDS --target kafka|postgres`: instead of a schedule, that part is away for so long.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     console = Console(highlight=False)
     console.print(f"chaos: seed {seed}; the same faults again with SEED={seed}")
     folder = default_state_dir(ROOT) / "chaos"
+    seconds = options.outage or options.seconds or options.minutes * 60
+    away = options.target if options.outage else None
     try:
-        report = asyncio.run(
-            run(seed, options.seconds or options.minutes * 60, folder, lambda line: console.print(line, markup=False))
-        )
+        report = asyncio.run(run(seed, seconds, folder, lambda line: console.print(line, markup=False), away))
     except (AlreadyRunningError, MissingPartError, StartFailedError) as error:
         console.print(f"chaos: {error} (seed {seed})", markup=False)
         return 1
@@ -44,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seconds", type=float, help="instead of minutes")
     parser.add_argument("--seed", type=int, help="which faults, and when (default: chance, and said)")
+    parser.add_argument("--outage", type=float, metavar="SECONDS", help="instead of a schedule: something is away")
+    parser.add_argument("--target", choices=("kafka", "postgres"), default="kafka", help="what --outage takes away")
     return parser
 
 

@@ -63,6 +63,8 @@ class Client:
     token_of: Callable[[Caller], Awaitable[str]]
     chance: Random
     broken: Counter[str] = field(default_factory=Counter)
+    patience: float = GIVE_UP_SECONDS
+    """Seconds after which a call that nobody answers is given up."""
     waited: int = 0
     """How many tries were answered by nobody, or with 503."""
     _tokens: dict[Caller, tuple[float, str]] = field(default_factory=dict)
@@ -99,7 +101,7 @@ class Client:
             Unanswered: that lasted too long.
         """
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        deadline = time.monotonic() + GIVE_UP_SECONDS
+        deadline = time.monotonic() + self.patience
         for tries in range(1, 10_000):
             url = f"{self.chance.choice(self.urls[service])}{path}"
             sent = {"content-type": "application/json", **(headers or {})}

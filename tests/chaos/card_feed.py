@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -13,7 +13,10 @@ from deploy.demo.events import Event
 from tests.chaos.calling import Answer, Client, Unanswered
 from tests.chaos.ledger import Intent, Ledger
 from tests.chaos.rig import machine_now
-from tests.chaos.story import Person, Step, identity_of, person, tell
+from tests.chaos.story import CEASE, Person, Step, identity_of, person, tell
+
+Told = tuple[Event, Mapping[str, Any]]
+"""An event as it is sent, and what the ledger says of it."""
 
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _JITTER = 1.5
@@ -39,7 +42,7 @@ class CardFeed:
         self._every = every
         self._chance = Random(f"card feed {seed}")
         self._serial = 0
-        self._basket: list[tuple[Event, Mapping[str, Any]]] = []
+        self._basket: list[Told] = []
         self._ways: set[asyncio.Task[None]] = set()
         self.people: dict[str, Person] = {}
         self.unanswered: list[str] = []
@@ -54,6 +57,11 @@ class CardFeed:
                 await asyncio.sleep(self._every if number >= 8 else 0)
         finally:
             emptying.cancel()
+
+    async def stop(self, customer_ids: Iterable[str]) -> None:
+        """The bank leaves these customers alone from now on; returns when all of it is answered."""
+        told = [self._event(self.people[each], Step(0.0, "stop", number=CEASE)) for each in customer_ids]
+        await asyncio.gather(*(self._send([each], _STRUCTURED) for each in told if each is not None))
 
     async def finish(self) -> None:
         """Wait until everything that has begun is told and answered; scripts that wait for their hour end here."""
@@ -89,26 +97,33 @@ class CardFeed:
 
     async def _deliver(self, someone: Person, step: Step) -> None:
         await asyncio.sleep(self._chance.uniform(0, _JITTER))
+        told = self._event(someone, step)
+        if told is None:
+            await self._opt_out(someone.customer.customer_id)
+            return
+        copies = 1 + (self._chance.random() < _TWICE_NOW)
+        for _ in range(copies):
+            if self._chance.random() < _IN_A_BATCH:
+                self._basket.append(told)
+            else:
+                self._go(self._send([told], _STRUCTURED), "delivery")
+        if self._chance.random() < _TWICE_LATER:
+            await asyncio.sleep(self._chance.uniform(*_LATER))
+            await self._send([told], _STRUCTURED)
+
+    def _event(self, someone: Person, step: Step) -> Told | None:
+        """The event of a step; none for what is no event."""
         self._serial += 1
         event = tell(someone, step, self._serial, self._now(), self._chance)
         if event is None:
-            await self._opt_out(someone.customer.customer_id)
-            return
-        detail = {
-            "identity": identity_of(event["type"], event["data"]),
+            return None
+        identity = identity_of(event["type"], event["data"])
+        return event, {
+            "identity": identity,
             "type": event["type"],
             "data": event["data"],
             "settles": step.do == "settle",
         }
-        copies = 1 + (self._chance.random() < _TWICE_NOW)
-        for _ in range(copies):
-            if self._chance.random() < _IN_A_BATCH:
-                self._basket.append((event, detail))
-            else:
-                self._go(self._send([(event, detail)], _STRUCTURED), "delivery")
-        if self._chance.random() < _TWICE_LATER:
-            await asyncio.sleep(self._chance.uniform(*_LATER))
-            await self._send([(event, detail)], _STRUCTURED)
 
     async def _empty_baskets(self) -> None:
         while True:
@@ -122,7 +137,7 @@ class CardFeed:
             self._chance.shuffle(basket)
             self._go(self._send(basket, _BATCH), "delivery")
 
-    async def _send(self, parts: Sequence[tuple[Event, Mapping[str, Any]]], content_type: str) -> None:
+    async def _send(self, parts: Sequence[Told], content_type: str) -> None:
         intents = [
             self._ledger.ask("event", event["id"], event["data"]["customer_id"], detail, machine_now())
             for event, detail in parts

@@ -78,7 +78,7 @@ async def collect(rig: Rig, ledger: Ledger, people: Mapping[str, Person], unansw
             for service, sql in _STATES.items()
         }
         rest = {service: [row["what"] for row in await databases[service].fetch(_LEFT_TO_DO)] for service in SERVICES}
-        rows = {name: await _rows(databases[service], sql) for name, (service, sql) in _ROWS.items()}
+        rows: dict[str, Any] = {name: await _rows(databases[service], sql) for name, (service, sql) in _ROWS.items()}
     finally:
         for database in databases.values():
             await database.close()
@@ -95,6 +95,7 @@ async def collect(rig: Rig, ledger: Ledger, people: Mapping[str, Person], unansw
         positions=positions,
         states=states,
         rest=rest,
+        complaints=list(rig.complaints),
         mails=(await rig.client.http.get(f"{rig.stack.urls['mail']}/messages")).json(),
         texts=(await rig.client.http.get(f"{rig.stack.urls['sms']}/messages")).json(),
         assistants=sum(member.role == "admin_assistant" for member in STAFF),

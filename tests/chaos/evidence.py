@@ -96,6 +96,10 @@ class Evidence:
     positions: Sequence[Position] = ()
     states: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     rest: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    complaints: Sequence[str] = ()
+    """What processes did that no fault excuses."""
+    rebuilt: Mapping[str, str] | None = None
+    """Customer to what scoring knows of him when it reads its topics into an empty database; None: not tried."""
     gradings: Sequence[Row] = ()
     contacts: Sequence[Row] = ()
     timeline: Sequence[Row] = ()

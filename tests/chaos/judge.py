@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tests.chaos import judge_effects, judge_log
+from tests.chaos import judge_effects, judge_log, judge_rebuilt
 from tests.chaos.evidence import Evidence, Finding, Row
 from tests.chaos.ledger import Intent
 
@@ -51,6 +51,7 @@ def at_rest(evidence: Evidence) -> Iterator[Finding]:
     for service, waiting in evidence.rest.items():
         yield from (Finding("stuck", f"{service}: {what}") for what in waiting)
     yield from (Finding("stuck", f"never answered: {call}") for call in evidence.unanswered)
+    yield from (Finding("stuck", complaint) for complaint in evidence.complaints)
 
 
 def notices_end(evidence: Evidence) -> Iterator[Finding]:
@@ -166,6 +167,7 @@ CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     judge_effects.gradings_told,
     judge_effects.reminders_once,
     judge_effects.arrivals,
+    judge_rebuilt.rebuilt_the_same,
     read_to_the_end,
     at_rest,
     notices_end,

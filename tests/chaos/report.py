@@ -18,7 +18,10 @@ _MOST_FINDINGS = 40
 
 @dataclass(frozen=True)
 class Report:
-    """The end of a run. `broken`: answers that no fault excuses, by what was called; `size`: how much was done."""
+    """The end of a run. `broken`: answers that no fault excuses, by what was called; `size`: how much was done.
+
+    `rebuilt`: how many accounts scoring knew again, of how many, when it read its topics into an empty database.
+    """
 
     seed: int
     seconds: float
@@ -26,6 +29,7 @@ class Report:
     findings: Sequence[Finding]
     broken: Mapping[str, int]
     size: Mapping[str, int]
+    rebuilt: tuple[int, int]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -44,6 +48,7 @@ def show(report: Report, console: Console) -> None:
     console.print(_faults(report.recoveries))
     done = ", ".join(f"{count} {what}" for what, count in report.size.items())
     console.print(f"what was done: {done}")
+    console.print("scoring rebuilt from its topics: {} of {} rows equal".format(*report.rebuilt))
     table = Table("count", "found", title="The five counts")
     for count, found in report.counts.items():
         table.add_row(count, str(found), style="green" if found == 0 else "bold red")

@@ -8,8 +8,9 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ import httpx
 
 from deploy.demo.client import Caller
 from deploy.local.parts import SERVICES, Replica
+from deploy.local.ready import http_status
 from deploy.local.stack import Stack, wipe
 from deploy.local.state import StateDir
 from shared.clock import step
@@ -24,7 +26,7 @@ from shared.rules.calendar import working_calendar
 from tests.chaos.calling import Client
 from tests.chaos.schedule import LINKS, Fault
 from tests.chaos.story import OPENING, ZONE
-from tests.proxy import Link
+from tests.proxy import Link, Mode
 
 _TICK_SECONDS = 0.25
 _TICK = timedelta(minutes=10)
@@ -67,6 +69,8 @@ class Rig:
     client: Client
     replicas: tuple[str, ...]
     folder: Path
+    complaints: list[str] = field(default_factory=list)
+    """What a process did that no fault excuses: not ended when told to, or ended by itself."""
 
     def database(self, service: str) -> str:
         """A service's database as the superuser reaches it, past the proxies."""
@@ -80,16 +84,21 @@ class Rig:
             case "freeze" | "stall":
                 await self._frozen(fault)
             case "leave":
-                await self.stack.halt(fault.target)
-                try:
-                    await asyncio.sleep(fault.seconds)
-                finally:
-                    await self.stack.resume(fault.target)
+                await self._gone(fault.target, fault.seconds)
+            case "outage":
+                await self._away(fault)
             case "rolling_restart":
                 for name in self.of(fault.target):
-                    await self.stack.halt(name)
-                    await self.stack.resume(name)
+                    await self._gone(name, 0.0)
                     await self.stack.wait_ready(name)
+            case "kill_cut_off":
+                async with self.link(fault.beside, "black_hole"):
+                    await asyncio.sleep(fault.seconds)
+                    await self.stack.kill(fault.target)
+            case "stop_cut_off":
+                async with self.link(fault.beside, "black_hole"):
+                    await asyncio.sleep(fault.seconds)
+                    await self._gone(fault.target, 0.0)
             case _:
                 await self._disturbed(fault)
 
@@ -99,12 +108,45 @@ class Rig:
 
     async def _disturbed(self, fault: Fault) -> None:
         assert fault.mode is not None
-        link = self.links[fault.target]
-        await link.set(fault.mode, fault.delay)
+        async with self.link(fault.target, fault.mode, fault.delay):
+            await asyncio.sleep(fault.seconds)
+
+    @asynccontextmanager
+    async def link(self, name: str, mode: Mode, delay: float = 0.0) -> AsyncIterator[None]:
+        """Put a link into a mode for the length of the block."""
+        await self.links[name].set(mode, delay)
+        try:
+            yield
+        finally:
+            await self.links[name].set("pass")
+
+    async def _gone(self, name: str, seconds: float) -> None:
+        """SIGTERM, and a new life so many seconds after the end."""
+        try:
+            if not await self.stack.halt(name):
+                self.complaints.append(f"{name} did not end in time when it was told to, and was killed")
+            await asyncio.sleep(seconds)
+        finally:
+            await self.stack.resume(name)
+
+    async def _away(self, fault: Fault) -> None:
+        """A part is away for long: services stay up, say that they are not ready, and need nobody's help afterwards."""
+        restarts = self._restarts()
+        await self.stack.halt(fault.target)
         try:
             await asyncio.sleep(fault.seconds)
+            for name in self.replicas:
+                status = await http_status(self.stack.ports[name], "/readyz")
+                if status == HTTPStatus.OK and (fault.target, Replica.named(name).service) != ("kafka", "ingest"):
+                    self.complaints.append(f"{name} says that it is ready while {fault.target} is away")
         finally:
-            await link.set("pass")
+            await self.stack.resume(fault.target)
+        await self.stack.wait_ready(fault.target)
+        died = [name for name, count in self._restarts().items() if count != restarts[name]]
+        self.complaints += [f"{name} died while {fault.target} was away" for name in died]
+
+    def _restarts(self) -> dict[str, int]:
+        return {status.name: status.restarts for status in self.stack.status() if status.name in self.replicas}
 
     async def _frozen(self, fault: Fault) -> None:
         pid = next((status.pid for status in self.stack.status() if status.name == fault.target), None)

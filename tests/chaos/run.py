@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from deploy.local.parts import SERVICES
@@ -14,10 +16,13 @@ from tests.chaos.collecting import collect, waiting
 from tests.chaos.desks import Desks
 from tests.chaos.evidence import Evidence
 from tests.chaos.judge import judge
+from tests.chaos.judge_rebuilt import equal_rows
 from tests.chaos.ledger import Ledger
+from tests.chaos.racing import race
+from tests.chaos.rebuilding import rebuilt
 from tests.chaos.report import Report
 from tests.chaos.rig import Rig, running, stopped
-from tests.chaos.schedule import Fault, plan
+from tests.chaos.schedule import Fault, outage, plan
 from tests.chaos.watching import Watcher
 
 Say = Callable[[str], None]
@@ -30,23 +35,36 @@ _LONG_RUN = 240.0
 _QUIET_ROUNDS = 2
 
 
-async def run(seed: int, seconds: float, folder: Path, say: Say) -> Report:
-    """Run the schedule of a seed over so many seconds, on a stack of its own in `folder`."""
+async def run(seed: int, seconds: float, folder: Path, say: Say, away: str | None = None) -> Report:
+    """Run the schedule of a seed over so many seconds, on a stack of its own in `folder`.
+
+    `away`: instead of a schedule, `kafka` or `postgres` is away for that time.
+    """
     replicas = MANY if seconds >= _LONG_RUN else FEW
     ledger = Ledger(folder / "run" / "ledger.jsonl")
     async with running(folder, replicas, seed, say) as rig:
-        faults = plan(seed, seconds, replicas)
+        faults = plan(seed, seconds, replicas) if away is None else outage(away, seconds)
+        rig.client.patience += 0.0 if away is None else seconds
         say(f"{len(faults)} faults in {seconds:.0f} s over {len(replicas)} replicas, {len(rig.links)} links")
         watcher = Watcher(rig)
         watching = asyncio.create_task(watcher.run())
         try:
-            striking = _throw(rig, watcher, faults, seconds, say)
+            striking = partial(_throw, rig, watcher, faults, seconds, say)
             feed, unanswered = await work(rig, ledger, seed, max(0.6, seconds / 80), striking)
             await drain(rig, say)
         finally:
             await stopped(watching)
         evidence = await collect(rig, ledger, feed.people, unanswered)
-        return Report(seed, seconds, watcher.recoveries, judge(evidence), rig.client.broken, size_of(evidence))
+        evidence = replace(evidence, rebuilt=await rebuilt(rig))
+        return Report(
+            seed,
+            seconds,
+            watcher.recoveries,
+            judge(evidence),
+            rig.client.broken,
+            size_of(evidence),
+            equal_rows(evidence),
+        )
 
 
 async def work(
@@ -54,7 +72,7 @@ async def work(
     ledger: Ledger,
     seed: int,
     every: float,
-    striking: Coroutine[None, None, None],
+    striking: Callable[[CardFeed], Awaitable[None]],
     hand_over: float = 0.5,
 ) -> tuple[CardFeed, list[str]]:
     """Workload and clock, a new customer `every` so many seconds, for as long as something strikes; then finish it.
@@ -69,7 +87,7 @@ async def work(
     tasks = [asyncio.create_task(each) for each in (feed.run(), desks.run(), rig.clock.run())]
     unanswered: list[str] = []
     try:
-        await striking
+        await striking(feed)
         for task in tasks:
             if task.done():
                 task.result()  # somebody of the workload gave up or broke
@@ -82,28 +100,32 @@ async def work(
     return feed, [*unanswered, *feed.unanswered]
 
 
-async def _throw(rig: Rig, watcher: Watcher, faults: Sequence[Fault], seconds: float, say: Say) -> None:
+async def _throw(rig: Rig, watcher: Watcher, faults: Sequence[Fault], seconds: float, say: Say, feed: CardFeed) -> None:
     begun = asyncio.get_running_loop().time()
     async with asyncio.TaskGroup() as striking:
         for fault in faults:
-            striking.create_task(_strike(rig, watcher, fault, begun, say))
+            striking.create_task(_strike(rig, watcher, fault, begun, say, feed))
         striking.create_task(asyncio.sleep(seconds))
     say("faults are over; what has begun is finished")
 
 
-async def _strike(rig: Rig, watcher: Watcher, fault: Fault, begun: float, say: Say) -> None:
+async def _strike(rig: Rig, watcher: Watcher, fault: Fault, begun: float, say: Say, feed: CardFeed) -> None:
     await asyncio.sleep(begun + fault.at - asyncio.get_running_loop().time())
     say(f"{fault.at:5.1f} s  {fault}")
-    await rig.strike(fault)
+    if fault.kind == "race":
+        count = await race(rig, feed, fault.seconds)
+        say(f"{count} customers were to be left alone just before a notice of theirs left")
+    else:
+        await rig.strike(fault)
     watcher.over(fault)
 
 
-async def drain(rig: Rig, say: Say) -> None:
-    """Wait, within bounds, until everybody is at rest in two rounds."""
+async def drain(rig: Rig, say: Say, within: float = DRAIN_SECONDS) -> None:
+    """Wait, `within` so many seconds, until everybody is at rest in two rounds."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
     quiet, left = 0, {}
-    while quiet < _QUIET_ROUNDS and loop.time() - begun < DRAIN_SECONDS:
+    while quiet < _QUIET_ROUNDS and loop.time() - begun < within:
         await asyncio.sleep(0.5)
         left = await waiting(rig)
         quiet = 0 if left else quiet + 1

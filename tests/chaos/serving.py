@@ -1,10 +1,11 @@
 """How the rig runs a service: `python -m tests.chaos.serving …`, with the arguments of `python -m uvicorn …`.
 
-The environment has a switch that only this module reads; a service knows nothing of it:
+The environment has switches that only this module reads; a service knows nothing of them:
 
 - `CHAOS_DEATHS=<point> <point> …`: the service is a child of this process, and armed with the first failpoint. When it
   has killed itself there, the next child is armed with the next, and the last one lives. What is imported is imported
   once, here, so a new life begins within the tenth part of the time that an interpreter takes to start.
+- `CHAOS_WITHOUT=<guarantee> …`: the service runs without these guarantees; see `tests.chaos.without`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ from types import FrameType
 import uvicorn
 
 from deploy.local.process import die_with_parent
+from tests.chaos.without import remove
 
-DEATHS = "CHAOS_DEATHS"
+DEATHS, WITHOUT = "CHAOS_DEATHS", "CHAOS_WITHOUT"
 _FAILPOINT = "ARREARS_FAILPOINT"
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run the service until it ends; its exit code."""
+    for guarantee in environment.get(WITHOUT, "").split():
+        remove(guarantee)
     points = environment.get(DEATHS, "").split()
     if not points:
         return _serve(arguments)

@@ -27,6 +27,7 @@ Do = Literal["introduce", "report", "pay", "reverse", "stop", "lift", "cure", "s
 _DISTRICTS = tuple(sorted({area for member in STAFF for area in member.areas}))
 _RECORDS: tuple[Record, ...] = get_args(Record)
 _STOPS: tuple[StopKind, ...] = ("dispute", "complaint", "hardship", "cease_contact")
+CEASE = _STOPS.index("cease_contact")
 _MIDDLE: tuple[Do, ...] = ("pay", "pay", "pay", "reverse", "stop", "stop", "lift", "report", "introduce", "opt_out")
 _BACKDATED = (1.0, 3000.0)
 """Seconds by which an event's own instant lies before its sending: what is told in one order happened in another."""

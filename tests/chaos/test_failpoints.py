@@ -69,7 +69,7 @@ async def outcome() -> AsyncIterator[Outcome]:
     told: list[str] = []
     more = {service: {DEATHS: " ".join(points)} for service, points in POINTS.items()}
     async with running(folder, SERVICES, _SEED, told.append, more) as rig:
-        feed, unanswered = await work(rig, ledger, _SEED, _EVERY, _until_all_have_died(logs), hand_over=1.0)
+        feed, unanswered = await work(rig, ledger, _SEED, _EVERY, lambda _: _until_all_have_died(logs), hand_over=1.0)
         await drain(rig, told.append)
         evidence = await collect(rig, ledger, feed.people, unanswered)
         yield Outcome(

@@ -78,7 +78,7 @@ async def _share_anew(buses: list[Bus]) -> None:
         before = max(generation(bus) for bus in buses)
         for bus in buses:
             ask_to_rejoin(bus)
-        await until(partial(_all_after, buses, before), seconds=40)
+        await until(partial(_all_after, buses, before))
 
 
 async def _all_after(buses: list[Bus], before: int) -> bool:

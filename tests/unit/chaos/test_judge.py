@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from tests.chaos.evidence import COUNTS, Evidence, Position
 from tests.chaos.judge import judge, silences
+from tests.chaos.judge_rebuilt import equal_rows
 from tests.chaos.ledger import Intent
 from tests.unit.chaos.made_up import (
     LIFT,
@@ -90,6 +92,17 @@ def _late_visit() -> Evidence:
     return but(visits=({**SOUND.visits[0], "state": "planned"},), reports=())
 
 
+def _rebuilt(**account: object) -> Evidence:
+    """Scoring rebuilt: the account was graded once instead of twice, with other points, and differs as told."""
+    graded = {"ledger": {"paid": 5}, "reported": ["2026-03-01", 7], "last": [2, 61, "C", "M2", "call", [], "1"]}
+    again_ = {**graded, "last": [1, 60, "C", "M2", "call", [], "1"], **account}
+    return but(states=dict(SOUND.states) | {"scoring": {"K1": _document(graded)}}, rebuilt={"K1": _document(again_)})
+
+
+def _document(account: object) -> str:
+    return json.dumps({"accounts": {"A1": account}, "payments": ["P-1"]})
+
+
 BROKEN = {
     "a fact that was taken and is not in the log": ("lost", but(records=SOUND.records[1:], heads=())),
     "a number that was passed over": ("lost", but(records=(SOUND.records[0], *SOUND.records[2:]))),
@@ -132,6 +145,11 @@ BROKEN = {
     "a stream that was stopped": ("stuck", but(positions=(Position("scoring", "card", 0, (7, 3), "stopped", "gap"),))),
     "a service that is not at rest": ("stuck", but(rest={"scoring": ("dead letter: x",)})),
     "a call that nobody answered": ("stuck", but(unanswered=("POST ingest",))),
+    "a process that had to be killed": ("stuck", but(complaints=("notify did not end in time",))),
+    "an account that is missing when scoring is rebuilt": ("lost", replace(_rebuilt(), rebuilt={})),
+    "an account that is there only when it is rebuilt": ("lost", replace(_rebuilt(), states=SOUND.states)),
+    "a debt that is another when it is rebuilt": ("lost", _rebuilt(ledger={"paid": 4})),
+    "a grade that is another when it is rebuilt": ("lost", _rebuilt(last=[1, 60, "B", "M2", "call", [], "1"])),
     "a notice left in somebody's hands": ("stuck", rows("notices", 1, state="sending")),
     "a notice whose hour has come": ("stuck", rows("notices", 1, state="due")),
     "a late visit that nobody was told of": ("stuck", _late_visit()),
@@ -145,6 +163,8 @@ BROKEN = {
 def test_a_sound_run_is_found_sound() -> None:
     assert judge(SOUND) == []
     assert judge(_settled(arrives=3)) == []
+    assert judge(_rebuilt()) == [], "how often it was graded, and with how many points, tells when somebody looked"
+    assert equal_rows(_rebuilt()) == (1, 1)
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -16,7 +16,7 @@ def _report(*, findings: list[Finding] | None = None, broken: dict[str, int] | N
         Recovery(Fault(5.0, "kill", "notify", 0.0), 4.0),
         Recovery(Fault(9.0, "freeze", "notify", 11.0), None),
     ]
-    return Report(42, 60.0, recoveries, findings or [], broken or {}, {"events": 400, "notices sent": 90})
+    return Report(42, 60.0, recoveries, findings or [], broken or {}, {"events": 400, "notices sent": 90}, (57, 57))
 
 
 def _shown(report: Report) -> str:
@@ -32,6 +32,7 @@ def test_a_person_reads_the_faults_the_counts_and_the_seed() -> None:
     assert "never" in next(line for line in lines if "freeze" in line)
     assert [line.split()[-2] for line in lines if " lost " in line or " stuck " in line] == ["0", "0"]
     assert "400 events, 90 notices sent" in _shown(_report())
+    assert "scoring rebuilt from its topics: 57 of 57 rows equal" in _shown(_report())
     assert lines[-1] == "chaos: ok, seed 42, 60 s of faults"
 
 

@@ -4,12 +4,14 @@ from collections import Counter
 
 import pytest
 
+from shared.bus.producing import SEND_SECONDS
 from tests.chaos.run import FEW, MANY
-from tests.chaos.schedule import LINKS, MOST_DELAY, Fault, plan
+from tests.chaos.schedule import DEAF, GATEWAYS, LINKS, MOST_DELAY, Fault, outage, plan
 
 SEEDS = range(40)
 KINDS = {
     "kill", "freeze", "cut", "black_hole", "delay", "drop_responses", "restart", "stall", "leave", "rolling_restart",
+    "kill_cut_off", "stop_cut_off", "mute", "race",
 }  # fmt: skip
 
 
@@ -25,8 +27,8 @@ def test_every_fault_is_over_at_the_end_and_few_run_at_once(seconds: float, repl
         assert all(fault.at > 0 and fault.until <= seconds for fault in faults)
         assert list(faults) == sorted(faults, key=lambda fault: fault.at)
         for fault in faults:
-            assert len(_running(faults, fault)) <= 1
-            assert fault.target not in {other.target for other in _running(faults, fault)}
+            assert len(_running(faults, fault)) <= 2
+            assert not any(fault.touches & other.touches for other in _running(faults, fault))
 
 
 def test_a_minute_has_room_for_every_kind() -> None:
@@ -35,9 +37,9 @@ def test_a_minute_has_room_for_every_kind() -> None:
 
 
 def test_ten_minutes_reach_every_kind_evenly_and_outlast_leases_and_sessions() -> None:
-    faults = [fault for seed in range(3) for fault in plan(seed, 600, MANY)]
+    faults = [fault for seed in range(4) for fault in plan(seed, 600, MANY)]
     counts = Counter(fault.kind for fault in faults)
-    assert max(counts.values()) - min(counts.values()) <= 3
+    assert max(counts.values()) - min(counts.values()) <= 4
     assert max(fault.seconds for fault in faults if fault.kind == "freeze") > 30
     assert {fault.target for fault in faults if fault.mode is not None} == set(LINKS)
     assert {fault.target for fault in faults if fault.kind == "kill"} == set(MANY)
@@ -48,6 +50,26 @@ def test_only_a_link_in_the_mode_delay_holds_back_and_never_long() -> None:
         for fault in plan(seed, 60, FEW):
             assert (fault.delay > 0) == (fault.kind == "delay")
             assert fault.delay <= MOST_DELAY
+
+
+def test_who_is_killed_or_stopped_cut_off_is_cut_off_from_its_own_parts_and_for_longer_than_a_producer_waits() -> None:
+    for seed in SEEDS:
+        for fault in plan(seed, 60, FEW):
+            if fault.kind in ("kill_cut_off", "stop_cut_off"):
+                assert fault.beside.partition("-")[2] == fault.target.partition("-")[0]
+            assert fault.kind != "kill_cut_off" or fault.seconds > SEND_SECONDS
+
+
+def test_stops_race_notices_only_while_nothing_else_is_done_to_the_gateways() -> None:
+    for seed in SEEDS:
+        for fault in plan(seed, 60, FEW):
+            others = {other.target for other in _running(plan(seed, 60, FEW), fault)}
+            assert fault.kind != "race" or not others & {*GATEWAYS, DEAF}
+
+
+def test_an_outage_is_one_fault_for_as_long_as_asked() -> None:
+    [fault] = outage("kafka", 300)
+    assert (fault.kind, fault.target, fault.seconds) == ("outage", "kafka", 300)
 
 
 def test_only_a_service_s_further_replicas_leave() -> None:
