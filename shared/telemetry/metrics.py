@@ -126,7 +126,6 @@ METRICS: tuple[Spec, ...] = (
         "What the contact rules said to an act about to happen, and the rule that decided.",
         ("channel", "decision", "rule"),
     ),
-    Spec("arrears_sent_after_stop_total", "counter", "notices", "Notices that left after a stop held. Must stay 0."),
     Spec("arrears_visits_breached_total", "counter", "visits", "Visits not done in their expected time."),
     Spec("arrears_notices_total", "counter", "notices", "What became of notices.", ("channel", "outcome", "reason")),
     Spec("arrears_authz_denied_total", "counter", "requests", "Requests refused with 401 or 403.", ("reason",)),
@@ -158,7 +157,6 @@ class Metrics:
         self.http_requests = self._counter("arrears_http_requests_total")
         self.http_request_seconds = self._histogram("arrears_http_request_seconds")
         self.contact_decisions = self._counter("arrears_contact_decisions_total")
-        self.sent_after_stop = self._counter("arrears_sent_after_stop_total")
         self.visits_breached = self._counter("arrears_visits_breached_total")
         self.notices = self._counter("arrears_notices_total")
         self.authz_denied = self._counter("arrears_authz_denied_total")

@@ -32,9 +32,9 @@ def test_names_follow_one_form() -> None:
 
 def test_two_builds_share_nothing() -> None:
     one, other = Metrics(), Metrics()
-    one.sent_after_stop.inc()
-    assert b"arrears_sent_after_stop_total 1.0" in one.exposition()
-    assert b"arrears_sent_after_stop_total 0.0" in other.exposition()
+    one.visits_breached.inc()
+    assert b"arrears_visits_breached_total 1.0" in one.exposition()
+    assert b"arrears_visits_breached_total 0.0" in other.exposition()
 
 
 def test_the_page_in_docs_is_the_list_in_code() -> None:
