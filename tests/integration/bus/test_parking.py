@@ -6,6 +6,7 @@ waiting facts and the operators' acts; where Kafka plays no part, records come f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -230,6 +231,17 @@ async def test_a_stop_is_never_put_off_whatever_waits_before_it(toys: Toys) -> N
         await desk.read(stop("c-1", 6))
         assert list(await desk.letters()) == [1, 6]
         assert await desk.waiting() == {2: False, 5: False}
+
+
+async def test_two_replicas_release_a_queue_in_its_order_between_them(toys: Toys) -> None:
+    """Seen to fail with a parked fact claimed whatever waits before it: the second replica took the next one."""
+    async with desk_of(toys) as desk, desk_of(toys) as other:
+        desk.handler.dead = {1}
+        await desk.read(*of(range(1, 13)))
+        desk.handler.dead = set()
+        assert await desk.replay(1) == "replayed"
+        await asyncio.gather(desk.release(), other.release(), desk.release(), other.release())
+        assert (await desk.taken(), await desk.waiting()) == ({"c-0": list(range(1, 13))}, {})
 
 
 async def test_a_letter_behind_facts_that_wait_is_held_until_they_are_taken(toys: Toys) -> None:
