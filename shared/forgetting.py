@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
+from shared.bus.letter_rows import forget_resolved
 from shared.bus.timers import Timer
 from shared.bus.unit_of_work import UnitOfWork
 
@@ -59,17 +60,28 @@ class Old:
             f"ORDER BY t.{self.at} LIMIT {BATCH} FOR UPDATE SKIP LOCKED))"
         )
 
-    def timer(self) -> Timer:
-        """Return the timer that deletes them."""
-        return hourly(f"forget {self.table}", self.sweep)
+
+def forgetting(kept: timedelta, *olds: Old) -> Timer:
+    """Return the timer of a service: what of its own is old, and what every service keeps for `kept`."""
+
+    async def letters(uow: UnitOfWork) -> int:
+        return await forget_resolved(uow.connection, uow.now - kept)
+
+    acts = (
+        Old("inbox_act", "at", kept),
+        Old("outbox_void", "done_at", kept),
+        Old("forgotten_fact", "reviewed_at", kept),
+    )
+    return hourly("forgetting", letters, *(old.sweep for old in (*acts, *olds)))
 
 
-def hourly(name: str, sweep: Sweep) -> Timer:
+def hourly(name: str, *sweeps: Sweep) -> Timer:
     """Return a timer that sweeps at the start and every hour, again and again while there may be more."""
 
     async def once(bus: Bus) -> int:
-        while await bus.transact(sweep) >= BATCH:
-            pass
+        for sweep in sweeps:
+            while await bus.transact(sweep) >= BATCH:
+                pass
         await asyncio.sleep(_PAUSE_SECONDS)
         return 0
 
@@ -82,4 +94,3 @@ async def _never_due(_connection: asyncpg.Connection) -> datetime | None:
 
 
 OLD_KEYS: Final = Old("idempotency_key", "at", KEYS_KEPT, machine=True)
-FORGET_KEYS: Final = OLD_KEYS.timer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +18,8 @@ class ServiceSettings(BaseSettings):
     """One service's surroundings: its database, the broker, who issues tokens, which clock it lives by.
 
     `instance`: this replica's own name, the machine's unless given; two with the same name would turn each other out.
+    `pool_size`: connections for its work; its publisher and its probes have two of their own. `requests_at_once`,
+    `body_bytes_at_once`: what is let in together; the rest is answered 429.
     """
 
     model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore")
@@ -33,6 +36,9 @@ class ServiceSettings(BaseSettings):
     clock_file: Path | None = None
     telemetry_dir: Path | None = None
     pool_size: int = Field(default=8, ge=2, le=100)
+    requests_at_once: int = Field(default=64, ge=1, le=10_000)
+    body_bytes_at_once: int = Field(default=8 << 20, ge=1 << 20, le=1 << 30)
+    records_kept_days: int = Field(default=1096, ge=731)
     failpoint: str | None = None
     accept_new_streams: bool = False
 
@@ -40,6 +46,11 @@ class ServiceSettings(BaseSettings):
     def development(self) -> bool:
         """Whether this is a developer's or a demo's machine."""
         return self.env == "development"
+
+    @property
+    def records_kept(self) -> timedelta:
+        """So long records are kept: three years, and two at least (card measures, art. 68)."""
+        return timedelta(days=self.records_kept_days)
 
     @property
     def docs_enabled(self) -> bool:

@@ -10,10 +10,11 @@ from services.assignment.handlers import HANDLES, SUBSCRIPTIONS, batch_handler
 from services.assignment.problems import PROBLEM_TYPES
 from services.assignment.settings import Settings
 from services.assignment.store.customers import with_contacts
+from services.assignment.store.retention import old_rows
 from services.assignment.timers import case_timer, collector_timer
 from shared.bus.bus import Bus
 from shared.events.registry import CONTACTS
-from shared.forgetting import FORGET_KEYS
+from shared.forgetting import forgetting
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -28,6 +29,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     parts = parts or Parts()
     clock = parts.clock or settings.clock()
     desk = desk_of(settings, clock.now())
+    forgotten = forgetting(settings.records_kept, *old_rows(settings.records_kept))
     bus = Bus(
         service="assignment",
         settings=settings,
@@ -37,7 +39,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         handle=batch_handler(desk.policy),
         handles=HANDLES,
         sweeps={CONTACTS: with_contacts},
-        timers=(case_timer(desk.policy), collector_timer(desk.policy, clock), FORGET_KEYS),
+        timers=(case_timer(desk.policy), collector_timer(desk.policy, clock), forgotten),
     )
     app = create_service(
         bus,

@@ -92,7 +92,7 @@ class TimelineRow(Table, table=True):
     """One line of a case's timeline; `seq` counts a customer's lines."""
 
     __tablename__ = "timeline"
-    __table_args__ = (Index("timeline_case", "case_id", "seq"),)
+    __table_args__ = (Index("timeline_case", "case_id", "seq"), Index("timeline_old", "at"))
 
     customer_id: str = _text(key=True)
     seq: int = _whole(key=True)
@@ -122,6 +122,7 @@ class ContactRow(Table, table=True):
     """A logged contact with what never leaves this database: the collector's note."""
 
     __tablename__ = "contact"
+    __table_args__ = (Index("contact_old", "logged_at"),)
 
     contact_id: str = _text(key=True)
     customer_id: str = _text()
@@ -143,6 +144,7 @@ class FieldListRow(Table, table=True):
 
     __tablename__ = "field_list"
     __table_args__ = (
+        Index("field_list_old", "filed_at"),
         Index("field_list_agent", "phone_agent_id", "filed_at", "list_id"),
         Index("field_list_team", "team", "filed_at", "list_id"),
     )
@@ -159,6 +161,7 @@ class PersonalDataRead(Table, table=True):
     """Who read a customer's name and numbers unmasked, and when (machine's clock)."""
 
     __tablename__ = "personal_data_read"
+    __table_args__ = (Index("personal_data_read_old", "at"),)
 
     read_id: str = _text(key=True)
     staff_id: str = _text()
@@ -170,6 +173,7 @@ class SkippedCase(Table, table=True):
     """A case that its collector put aside without a contact, and the reason given."""
 
     __tablename__ = "skipped_case"
+    __table_args__ = (Index("skipped_case_old", "at"),)
 
     skip_id: str = _text(key=True)
     staff_id: str = _text()

@@ -9,11 +9,11 @@ from services.fieldvisit.desk import desk
 from services.fieldvisit.handlers import HANDLES, SUBSCRIPTIONS, batch_handler
 from services.fieldvisit.problems import PROBLEM_TYPES
 from services.fieldvisit.settings import Settings
-from services.fieldvisit.store import with_contacts
+from services.fieldvisit.store import old_rows, with_contacts
 from services.fieldvisit.timers import DEADLINE
 from shared.bus.bus import Bus
 from shared.events.registry import CONTACTS
-from shared.forgetting import FORGET_KEYS
+from shared.forgetting import forgetting
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -32,7 +32,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         handle=batch_handler(at_desk),
         handles=HANDLES,
         sweeps={CONTACTS: with_contacts},
-        timers=(DEADLINE, FORGET_KEYS),
+        timers=(DEADLINE, forgetting(settings.records_kept, *old_rows(settings.records_kept))),
     )
     app = create_service(
         bus,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import asyncpg
@@ -15,6 +15,7 @@ from services.fieldvisit.domain.planning import Engagement
 from services.fieldvisit.domain.visiting import next_due as next_due_of
 from shared.db.guard import all_saved
 from shared.events.staff import StaffChanged
+from shared.forgetting import OLD_KEYS, Old
 from shared.ids import uuid7
 from shared.web.idempotency import erase_customers
 
@@ -368,3 +369,19 @@ async def reports(
     """Return every visit done and not done, in order."""
     since, last = after or (None, None)
     return [dict(row) for row in await connection.fetch(_REPORTS, since, last, fetch)]
+
+
+_TO_BE_DONE = "state IN ('accepted', 'planned', 'started', 'missed')"
+_OF_ONE_TO_BE_DONE = f"t.visit_id IN (SELECT v.visit_id FROM visit v WHERE v.{_TO_BE_DONE})"  # noqa: S608 - of words of the code alone
+
+
+def old_rows(kept: timedelta) -> tuple[Old, ...]:
+    """Return what is forgotten after `kept`; a visit that is still to be done stays, and so do its notes."""
+    return (
+        Old("visit_note", "written_at", kept, but=_OF_ONE_TO_BE_DONE),
+        Old("visit", "due_at", kept, but=f"t.{_TO_BE_DONE}"),
+        Old("plan", "filed_at", kept),
+        Old("report", "at", kept),
+        Old("unmasked_read", "at", kept),
+        OLD_KEYS,
+    )

@@ -102,7 +102,7 @@ class NoteRow(Table, table=True):
     """What a collector wrote about a visit. Free text: it never leaves this database in a fact."""
 
     __tablename__ = "visit_note"
-    __table_args__ = (Index("visit_note_visit", "visit_id", "written_at"),)
+    __table_args__ = (Index("visit_note_visit", "visit_id", "written_at"), Index("visit_note_old", "written_at"))
 
     note_id: str = _text(key=True)
     visit_id: str = _text()
@@ -135,7 +135,7 @@ class UnmaskedReadRow(Table, table=True):
     """Who read a customer's name and address unmasked, and when."""
 
     __tablename__ = "unmasked_read"
-    __table_args__ = (Index("unmasked_read_visit", "visit_id", "at"),)
+    __table_args__ = (Index("unmasked_read_visit", "visit_id", "at"), Index("unmasked_read_old", "at"))
 
     read_id: str = _text(key=True)
     visit_id: str = _text()

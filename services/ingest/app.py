@@ -9,6 +9,7 @@ from services.ingest.api import router
 from services.ingest.settings import Settings
 from services.ingest.timers import seen_timer
 from shared.bus.bus import Bus
+from shared.forgetting import forgetting
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -22,7 +23,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         settings=settings,
         clock=parts.clock or settings.clock(),
         metrics=parts.metrics,
-        timers=(seen_timer(settings),),
+        timers=(seen_timer(settings), forgetting(settings.records_kept)),
     )
     return create_service(
         bus,

@@ -19,11 +19,13 @@ from services.notify.rendering import load_issuer, load_templates, load_words
 from services.notify.sending import Senders
 from services.notify.settings import Settings
 from services.notify.store.customers import with_contacts
+from services.notify.store.retention import old_rows
 from services.notify.timers import timers
 from services.notify.writing import Writer
 from shared.bus.bus import Bus
 from shared.events.kinds import MessageChannel
 from shared.events.registry import CONTACTS
+from shared.forgetting import forgetting
 from shared.ids import uuid7
 from shared.rules.rulebook import rulebook
 from shared.service import create_service
@@ -54,7 +56,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         handle=handle,
         handles=HANDLES,
         sweeps={CONTACTS: with_contacts},
-        timers=timers(senders),
+        timers=(*timers(senders), forgetting(settings.records_kept, *old_rows(settings.records_kept))),
     )
     app = create_service(bus, title="通知服务 Notices", settings=settings, routers=(router,), parts=parts)
     app.state.senders = senders

@@ -145,7 +145,7 @@ class UnmaskedReadRow(Table, table=True):
     """Who read a notice's text, and when (domain's clock)."""
 
     __tablename__ = "unmasked_read"
-    __table_args__ = (Index("unmasked_read_notice", "notice_id", "at"),)
+    __table_args__ = (Index("unmasked_read_notice", "notice_id", "at"), Index("unmasked_read_old", "at"))
 
     read_id: str = _text(key=True)
     notice_id: str = _text()

@@ -8,8 +8,10 @@ from services.scoring.api import ROUTERS
 from services.scoring.domain.loading import load_panel
 from services.scoring.handlers import HANDLES, SUBSCRIPTIONS, Grader
 from services.scoring.settings import Settings
+from services.scoring.store import old_rows
 from services.scoring.timers import ageing
 from shared.bus.bus import Bus
+from shared.forgetting import forgetting
 from shared.service import create_service
 from shared.web.app import Parts
 
@@ -32,7 +34,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         subscriptions=SUBSCRIPTIONS,
         handle=grader.handle,
         handles=HANDLES,
-        timers=(ageing(grader),),
+        timers=(ageing(grader), forgetting(settings.records_kept, *old_rows(settings.records_kept))),
     )
     app = create_service(bus, title="评分服务 Scoring", settings=settings, routers=ROUTERS, parts=parts)
     app.state.grader = grader

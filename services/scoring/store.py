@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -16,6 +16,7 @@ from services.scoring.domain.comparing import Comparison
 from services.scoring.domain.panel import Pair
 from shared.db.guard import all_saved
 from shared.events.risk import AccountGraded
+from shared.forgetting import Old
 
 _encode = msgspec.json.Encoder().encode
 _decode_customer = msgspec.json.Decoder(Customer).decode
@@ -239,3 +240,12 @@ def _names(pair: Pair, challenger: Card) -> tuple[str, str, str, str]:
 
 def _row(row: asyncpg.Record) -> CustomerRow:
     return CustomerRow(row["customer_id"], row["version"], _decode_customer(row["state"]), row["traceparent"])
+
+
+def old_rows(kept: timedelta) -> tuple[Old, ...]:
+    """Return what is forgotten after `kept`: gradings, but never an account's newest one."""
+    newer = (
+        "EXISTS (SELECT FROM grading n WHERE (n.customer_id, n.account_id) = (t.customer_id, t.account_id) "
+        "AND n.version > t.version)"
+    )
+    return (Old("grading", "graded_at", kept, but=f"NOT {newer}"),)

@@ -63,7 +63,10 @@ class GradingRow(Table, table=True):
     """One published grading; never changed. `basis`: what the account was graded on, line by line."""
 
     __tablename__ = "grading"
-    __table_args__ = (Index("grading_newest", "customer_id", "graded_at", "account_id", "version"),)
+    __table_args__ = (
+        Index("grading_newest", "customer_id", "graded_at", "account_id", "version"),
+        Index("grading_old", "graded_at"),
+    )
 
     customer_id: str = Field(sa_column=Column(Text, primary_key=True))
     account_id: str = Field(sa_column=Column(Text, primary_key=True))
