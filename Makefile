@@ -7,6 +7,7 @@
 PY = .venv/bin/python
 MINUTES = 10
 SEED =
+SECONDS = 300
 UCI =
 FAST = tests/unit tests/model tests/architecture tests/docs
 
@@ -55,6 +56,10 @@ chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out 
 .PHONY: scorecard
 scorecard: venv ## the fitted card from its evidence, compared with the shipped one (UCI=FILE: from the public file)
 	@$(PY) -m services.scoring.training check $(UCI)
+
+.PHONY: outages
+outages: venv ## Kafka and PostgreSQL away for as long as SECONDS says: five services stay up, say so, catch up, and can be stopped
+	@OUTAGE_SECONDS=$(SECONDS) $(PY) -m pytest -q tests/integration/outages
 
 .PHONY: bench
 bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)

@@ -16,6 +16,8 @@ SERVICES = ("ingest", "scoring", "assignment", "fieldvisit", "notify")
 """In the order of the event flow."""
 _REPLICA = re.compile(r"(?P<service>[a-z]+)(-(?P<instance>[1-9][0-9]*))?")
 _AUDIENCE = "arrears"
+REQUEST_GRACE = 3
+"""Seconds that a stopping service gives to requests under way; one that waits for what is away would wait on."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ class Surroundings:
         runner: str = "uvicorn",
     ) -> Process:
         port = self.ports[name]
-        options = ("--factory", "--loop", "asyncio", "--host", HOST, "--port", str(port), "--no-access-log")
+        bound = ("--timeout-graceful-shutdown", str(REQUEST_GRACE))
+        options = ("--factory", "--loop", "asyncio", *bound, "--host", HOST, "--port", str(port), "--no-access-log")
         return Process(
             name=name,
             argv=(sys.executable, "-m", runner, *options, app),

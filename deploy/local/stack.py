@@ -75,7 +75,7 @@ class Stack:
         self._catchers = catchers or any(replica.service == "notify" for replica in self.replicas)
         self._clock_file = clock_file
         self._partitions = partitions
-        self._through = dict(through or {})
+        self.through = dict(through or {})
         self._more = more or {}
         self._runner = runner
         self._say = say
@@ -179,7 +179,7 @@ class Stack:
         return self._supervisor.status()
 
     async def _prepare(self) -> None:
-        listeners = [name for name in self._through if name.startswith("kafka-")]
+        listeners = [name for name in self.through if name.startswith("kafka-")]
         replicas = [replica.name for replica in self.replicas]
         self.ports = self.state.ports((*_INFRASTRUCTURE_PORTS, *listeners, *replicas))
         names = ("postgres", "smpp", "issuer", *(_database_secret(service) for service in SERVICES))
@@ -196,7 +196,7 @@ class Stack:
             ports=self.ports,
             secrets=self.secrets,
             database_urls={
-                name: self._postgres.url(name, name, word, self._through.get(f"postgres-{name}"))
+                name: self._postgres.url(name, name, word, self.through.get(f"postgres-{name}"))
                 for name, word in self._databases().items()
             },
             bootstrap=self._kafka.bootstrap,
@@ -204,15 +204,13 @@ class Stack:
             telemetry=self.state.telemetry,
             issuer_key=self.state.path / "issuer-key.json",
             clock_file=self._clock_file,
-            through=self._through,
+            through=self.through,
             more=self._more,
             runner=self._runner,
         )
 
     def _links(self, names: Iterable[str]) -> list[kafka.Link]:
-        return [
-            kafka.Link(name.removeprefix("kafka-").upper(), self.ports[name], self._through[name]) for name in names
-        ]
+        return [kafka.Link(name.removeprefix("kafka-").upper(), self.ports[name], self.through[name]) for name in names]
 
     def _databases(self) -> dict[str, str]:
         return {service: self.secrets[_database_secret(service)] for service in SERVICES}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Request
@@ -20,6 +21,9 @@ from shared.service import BusDep
 from shared.web.auth import Principal, Role, require
 
 router = APIRouter(tags=["intake"])
+
+ANSWER_SECONDS: Final = 15.0
+"""A database that is silent for so long is away; what it did with the events, it will tell when they are sent again."""
 
 Sender = Annotated[Principal, require(Role.UPSTREAM, Role.OPERATOR)]
 Reader = Annotated[Principal, require(Role.UPSTREAM, Role.OPERATOR)]
@@ -40,8 +44,9 @@ async def post_events(request: Request, bus: BusDep, caller: Sender) -> Response
     settings: Settings = request.app.state.settings
     verdicts = judge_all(events, Present(bus.clock.now(), settings.tolerance, settings.zone_info))
     try:
-        taken = await commands.take(bus, verdicts)
-    except CommitUnknown as error:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            taken = await commands.take(bus, verdicts)
+    except (CommitUnknown, TimeoutError) as error:
         raise _send_again() from error
     for outcome in taken.outcomes:
         request.app.state.metrics.intake_items.labels(outcome).inc()

@@ -67,9 +67,11 @@ class LogEnds:
         self._kafka: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
-    async def of(self, topics: Iterable[Topic], partitions: Iterable[int]) -> dict[tuple[str, int], int] | None:
-        """Return {(topic, partition): end offset}, or None when the broker did not answer in two seconds."""
-        return await self._ask(topics, partitions, lambda kafka, tps: kafka.end_offsets(tps))
+    async def of(
+        self, topics: Iterable[Topic], partitions: Iterable[int], within: float = ENDS_SECONDS
+    ) -> dict[tuple[str, int], int] | None:
+        """Return {(topic, partition): end offset}, or None when the broker did not answer in time."""
+        return await self._ask(topics, partitions, lambda kafka, tps: kafka.end_offsets(tps), within)
 
     async def since(
         self, topics: Iterable[Topic], partitions: Iterable[int], instant: datetime
@@ -89,13 +91,14 @@ class LogEnds:
         topics: Iterable[Topic],
         partitions: Iterable[int],
         ask: Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[dict[TopicPartition, int]]],
+        within: float = ENDS_SECONDS,
     ) -> dict[tuple[str, int], int] | None:
         names = {topic.full_name(self._namespace): topic.name for topic in topics}
         wanted = {TopicPartition(full, number): (name, number) for number in partitions for full, name in names.items()}
         if not wanted:
             return {}
         try:
-            async with asyncio.timeout(ENDS_SECONDS):
+            async with asyncio.timeout(within):
                 kafka = await self._started()
                 found = await ask(kafka, list(wanted))
         except (KafkaError, OSError, TimeoutError):

@@ -31,12 +31,13 @@ from shared.bus.streams import Segment
 from shared.bus.tails import Tails
 from shared.bus.timers import Timer, deferred_timer, run_timer
 from shared.bus.unit_of_work import Transactions, UnitOfWork
+from shared.bus.watching import BrokerWatch
 from shared.clock import Clock
 from shared.db.faults import is_retriable
 from shared.db.pool import borrow, open_pool
 from shared.errors import Problem, Retriable
 from shared.events.kinds import Fact
-from shared.events.registry import Topic
+from shared.events.registry import TOPICS, Topic
 from shared.settings import ServiceSettings
 from shared.telemetry.metrics import Metrics
 
@@ -45,6 +46,10 @@ _log = logging.getLogger(__name__)
 
 _POSITIONS = "SELECT topic, partition, log_offset, epoch, sequence FROM inbox_position WHERE topic = ANY ($1::text[])"
 _HEADS = "SELECT coalesce(sum(head), 0) FROM outbox_stream"
+
+
+OWN_CONNECTIONS = 2
+"""For the publisher, the probes and the gauges alone: who waits for a publication must not keep it from happening."""
 
 
 class NotStarted(Retriable):
@@ -111,7 +116,10 @@ class Bus:
         self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
         self._tails = Tails(settings.kafka_bootstrap)
         self._ends = LogEnds(settings.kafka_bootstrap, settings.namespace)
+        written = [topic for topic in TOPICS if topic.writer == service]
+        self._broker = BrokerWatch(self._ends, [*self.subscriptions, *written])
         self._pool: asyncpg.Pool | None = None
+        self._own: asyncpg.Pool | None = None
         self._server: datetime | None = None
         self._publisher: Publisher | None = None
         self._transactions: Transactions | None = None
@@ -121,6 +129,7 @@ class Bus:
     async def start(self) -> None:
         """Begin; returns at once. Whatever is away is waited for, and readiness says so."""
         self._spawn("start", self._start)
+        self._spawn("broker watch", self._broker.run)
         self._spawn("limits", self._limits.run)
 
     async def stop(self) -> None:
@@ -129,11 +138,7 @@ class Bus:
         if self._publisher is not None:
             await self._publisher.stop()
         await asyncio.gather(self._producing.stop(), self._ends.stop(), self._tails.stop())
-        if self._pool is not None:
-            try:
-                await asyncio.wait_for(self._pool.close(), 3)
-            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                self._pool.terminate()
+        await asyncio.gather(*(_close(pool) for pool in (self._pool, self._own) if pool is not None))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -146,14 +151,14 @@ class Bus:
 
     async def _start(self) -> None:
         """Open the pool as soon as the database is there, and begin everything else on it."""
+        if self._own is None:
+            self._own = await self._open(OWN_CONNECTIONS)
         if self._pool is None:
-            self._pool = await open_pool(
-                self._settings.database_url.get_secret_value(), size=self._settings.pool_size, greet=self._greet
-            )
+            self._pool = await self._open(self._settings.pool_size)
             holder = f"{self.service}-{self._settings.instance}"
             partitions = self._settings.partitions
             publisher = Publisher(
-                self._pool, self._producing, self._limits, self._tails, holder, partitions, self._settings.namespace
+                self._own, self._producing, self._limits, self._tails, holder, partitions, self._settings.namespace
             )
             self._transactions = Transactions(
                 self._pool,
@@ -176,6 +181,9 @@ class Bus:
                 self._spawn(timer.name, partial(run_timer, self, timer))
             self._spawn("gauges", self._measure)
         await asyncio.Event().wait()
+
+    async def _open(self, size: int) -> asyncpg.Pool:
+        return await open_pool(self._settings.database_url.get_secret_value(), size=size, greet=self._greet)
 
     async def _greet(self, connection: asyncpg.Connection) -> None:
         """Look at whose data a new connection leads to, before anything is decided on it."""
@@ -218,6 +226,14 @@ class Bus:
         async with borrow(self.pool) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def _watching(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend one of the bus's own connections, so that many requests at once do not look like an absent database."""
+        if self._own is None:
+            raise NotStarted("the database has not been reached yet")
+        async with borrow(self._own) as connection:
+            yield connection
+
     def partition_of(self, key: str) -> int:
         """Return the partition number that `key` belongs to, the same in every topic."""
         return partition_of(key, self._settings.partitions)
@@ -248,15 +264,19 @@ class Bus:
 
     async def not_ready(self) -> list[Reason]:
         """Return why the service is not ready; an empty list when it is."""
+        away = [Reason("broker_away", "消息总线连接不上", "the broker is away")] if self._broker.away else []
+        return [*await self._database_reasons(), *away, *self._reading_reasons(), *self._publishing_reasons()]
+
+    async def _database_reasons(self) -> list[Reason]:
         try:
             async with asyncio.timeout(2):
-                async with self.reading() as connection:
+                async with self._watching() as connection:
                     await connection.fetchval("SELECT 1")
         except Exception as error:
             if not is_retriable(error):
                 raise
             return [Reason("database_away", "数据库连接不上", "the database is away")]
-        return [*self._reading_reasons(), *self._publishing_reasons()]
+        return []
 
     def _reading_reasons(self) -> list[Reason]:
         if self._consumer is None:
@@ -312,7 +332,7 @@ class Bus:
     async def _measure(self) -> None:
         """Keep the gauges: how far behind reading is, and what waits to be published."""
         while True:
-            async with self.reading() as connection:
+            async with self._watching() as connection:
                 pending, oldest = await backlog(connection)
                 await dead_letters.measure(connection, self.metrics)
                 rows = await connection.fetch(_POSITIONS, [topic.name for topic in self.subscriptions])
@@ -327,3 +347,11 @@ class Bus:
                 )
                 self.metrics.consumer_lag_records.labels(topic.name).set(lag)
             await asyncio.sleep(5)
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    """Close within bounds; what the server does not answer is cut off."""
+    try:
+        await asyncio.wait_for(pool.close(), 3)
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        pool.terminate()

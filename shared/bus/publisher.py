@@ -117,7 +117,7 @@ class Publisher:
         tasks = [*self._tasks, *(stream.task for stream in self._streams.values() if stream.task)]
         await end(tasks)
         with suppress(Exception):  # only saves duplicates: the next process sends again what is not recorded
-            await asyncio.wait_for(self._recorder.flush(), 3)
+            await asyncio.wait_for(self._recorder.flush(), 1.5)
 
     def offer(self, segments: Iterable[Segment]) -> None:
         """Take segments whose COMMIT was answered; those of other holders' partitions are theirs to publish (P2)."""

@@ -17,6 +17,7 @@ from shared.settings import ServiceSettings
 from shared.telemetry import logs
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.tracing import Telemetry, setup
+from shared.web.admission import Admission, Limits
 from shared.web.auth import TokenVerifier
 from shared.web.body import BODY_LIMIT, BodyGate
 from shared.web.catalogue import ProblemType, catalogue
@@ -78,6 +79,7 @@ def service_app(
         middleware=[
             Middleware(Guard, types=types, metrics=metrics, route_of=lambda scope: _route(scope, templates)),
             Middleware(Authenticate, verifier=verifier, metrics=metrics),
+            Middleware(Admission, limits=_limits(settings), most=parts.body_limit),
             Middleware(BodyGate, limit=parts.body_limit),
         ],
         telemetry={
@@ -101,6 +103,10 @@ def service_app(
     check_declared(app)
     templates.update(route_templates(app))
     return app
+
+
+def _limits(settings: ServiceSettings) -> Limits:
+    return Limits(settings.requests_at_once, settings.body_bytes_at_once)
 
 
 def _own_routers(

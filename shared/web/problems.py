@@ -51,13 +51,13 @@ def document(problem: Problem, types: Catalogue, request_id: str) -> dict[str, A
 
 
 def problem_response(problem: Problem, types: Catalogue, headers: Mapping[str, str] | None = None) -> Response:
-    """Return the problem as an HTTP answer; 401 names the scheme, 503 says when to come back."""
+    """Return the problem as an HTTP answer; 401 names the scheme, 429 and 503 say when to come back."""
     members = document(problem, types, request_id())
     status = int(members["status"])
     fixed = {"cache-control": "no-store"}
     if status == 401:
         fixed["www-authenticate"] = _challenge(problem)
-    if status == 503:
+    if status in (429, 503):
         fixed["retry-after"] = "2"
     return Response(
         msgspec.json.encode(members, enc_hook=str), status, {**fixed, **(headers or {})}, media_type=MEDIA_TYPE

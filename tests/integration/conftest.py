@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from pydantic import SecretStr
 
 from deploy.local.stack import Stack, wipe
+from deploy.local.state import StateDir
 from shared.bus.positions import subscribe
 from shared.bus.topics import create_topics
 from shared.db.migrate import migrate, subscriptions_of
@@ -27,6 +28,8 @@ from shared.settings import ServiceSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTITIONS = 3
+PROXIED = ("kafka-silent", "kafka-refusing")
+"""Listeners of the broker for clients that come through a proxy, which a test puts at `infra.through[name]`."""
 
 
 @dataclass
@@ -94,7 +97,11 @@ async def infra() -> AsyncIterator[Stack]:
     """The running infrastructure, without services; `ARREARS_LOCAL_DIR` lets two runs stand side by side."""
     folder = Path(os.environ.get("ARREARS_LOCAL_DIR", ROOT / ".local")).absolute() / "tests"
     wipe(folder)
-    async with Stack(folder, services=()) as stack:
+    state = StateDir(folder)
+    state.make()
+    ports = state.ports((*PROXIED, *(f"through {name}" for name in PROXIED)))
+    through = {name: ports[f"through {name}"] for name in PROXIED}
+    async with Stack(folder, services=(), through=through) as stack:
         yield stack
 
 

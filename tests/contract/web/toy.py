@@ -100,6 +100,7 @@ def settings(**changed: object) -> ServiceSettings:
         "env": "development",
         "database_url": "postgresql://toy",
         "kafka_bootstrap": "127.0.0.1:1",
+        "instance": "0",
         "issuer": ISSUER,
         "jwks_url": f"{ISSUER}/jwks",
     }
