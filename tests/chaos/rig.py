@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Rig:
     folder: Path
     complaints: list[str] = field(default_factory=list)
     """What a process did that no fault excuses: not ended when told to, or ended by itself."""
+    _kills: Counter[str] = field(default_factory=Counter)
 
     def database(self, service: str) -> str:
         """A service's database as the superuser reaches it, past the proxies."""
@@ -80,7 +82,7 @@ class Rig:
         """Let a fault happen, and return when it is over; what it did is undone even when this is cancelled."""
         match fault.kind:
             case "kill" | "restart":
-                await self.stack.kill(fault.target)
+                await self._kill(fault.target)
             case "freeze" | "stall":
                 await self._frozen(fault)
             case "leave":
@@ -94,7 +96,7 @@ class Rig:
             case "kill_cut_off":
                 async with self.link(fault.beside, "black_hole"):
                     await asyncio.sleep(fault.seconds)
-                    await self.stack.kill(fault.target)
+                    await self._kill(fault.target)
             case "stop_cut_off":
                 async with self.link(fault.beside, "black_hole"):
                     await asyncio.sleep(fault.seconds)
@@ -120,10 +122,15 @@ class Rig:
         finally:
             await self.links[name].set("pass")
 
+    async def _kill(self, name: str) -> None:
+        self._kills[name] += 1  # who is killed while it stops has not been too slow
+        await self.stack.kill(name)
+
     async def _gone(self, name: str, seconds: float) -> None:
         """SIGTERM, and a new life so many seconds after the end."""
+        kills = self._kills[name]
         try:
-            if not await self.stack.halt(name):
+            if not await self.stack.halt(name) and self._kills[name] == kills:
                 self.complaints.append(f"{name} did not end in time when it was told to, and was killed")
             await asyncio.sleep(seconds)
         finally:
