@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from shared.bus import clients
-from shared.bus.background import keep_running
+from shared.bus.background import end, keep_running
 from shared.bus.compaction import Subjects
 from shared.bus.decoding import Decoder
 from shared.bus.handling import BatchHandler, Handling
@@ -160,8 +160,10 @@ async def _leave(loop: PartitionLoop, task: asyncio.Task[None]) -> None:
         await asyncio.wait_for(loop.busy.acquire(), _DRAIN_SECONDS)
     except TimeoutError:
         _log.warning("batch did not end in time", extra={"reason": "revoked"})
-    task.cancel()
-    await asyncio.wait({task}, timeout=_DRAIN_SECONDS)
+    try:
+        await asyncio.wait_for(end({task}), _DRAIN_SECONDS)
+    except TimeoutError:
+        _log.warning("reading did not end in time", extra={"reason": "revoked"})
 
 
 async def _check(kafka: AIOKafkaConsumer) -> None:
