@@ -61,6 +61,12 @@ scorecard: venv ## the fitted card from its evidence, compared with the shipped 
 outages: venv ## Kafka and PostgreSQL away for as long as SECONDS says: five services stay up, say so, catch up, and can be stopped
 	@OUTAGE_SECONDS=$(SECONDS) $(PY) -m pytest -q tests/integration/outages
 
+FACTS = 1000000
+
+.PHONY: far-behind
+far-behind: venv ## a reader that is FACTS=1000000 behind catches up without growing
+	@FAR_BEHIND=$(FACTS) $(PY) -m pytest -q tests/integration/overload/test_far_behind.py
+
 .PHONY: bench
 bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)
 	@$(PY) -m benchmarks $(ROUNDS:%=--rounds %) $(PEERS:%=--peers) $(MILLION:%=--million)

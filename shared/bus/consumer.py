@@ -32,7 +32,9 @@ SESSION_MS = 30_000
 """So long the partitions of a replica that went away wait for it to come back before the others get them."""
 
 _DRAIN_SECONDS = 4.0
-_FETCH_BYTES = 2 << 20
+_FETCH_BYTES = 1 << 19
+"""Fetched ahead of a partition of a topic at most; the broker gives one batch that is larger all the same."""
+
 _NOWHERE = TopicPartition("", -1)
 
 _log = logging.getLogger(__name__)

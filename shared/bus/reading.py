@@ -26,7 +26,9 @@ from shared.db.pool import borrow
 from shared.events.registry import Topic
 from shared.telemetry.metrics import Metrics
 
-BATCH = 2000
+BATCH = 1000
+"""Facts of a partition number in hand at most; all partitions of a process work at once, so this bounds its memory."""
+
 LOOK_SECONDS = 10.0
 """So often a loop compares its view with the rows: another owner may have moved on, a person have mended a stream."""
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import asyncpg
 import httpx
@@ -20,6 +19,7 @@ from shared.web.auth import Role
 from shared.web.signing import Signer
 from tests.integration.conftest import Stage
 from tests.integration.outages.lives import ISSUER, Life, preload
+from tests.integration.overload.memory import memory
 from tests.patience import SECONDS as PATIENCE
 from tests.proxy import Link
 from tests.unit.ingest.events import event
@@ -49,12 +49,6 @@ def body(number: int) -> bytes:
         one["data"]["customer_id"] = f"{number}-{place}"
         made.append(one)
     return json.dumps(made).encode()
-
-
-def memory(pid: int, what: str) -> int:
-    """Bytes of a process, by a line of its status."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(what))
 
 
 async def send(
