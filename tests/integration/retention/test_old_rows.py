@@ -124,7 +124,7 @@ def by_its_clock(old: Old, instant: datetime) -> datetime:
 
 @pytest.mark.parametrize(("service", "old"), CELLS)
 async def test_a_row_goes_when_it_is_older_than_the_bound_and_not_before(urls: Benches, service: str, old: Old) -> None:
-    """Seen to fail: with `<=` turned round, and with the domain's clock where the machine's is meant."""
+    """Seen to fail: with the comparison turned round, and with the domain's clock where the machine's is meant."""
     one_account = _ONE_ACCOUNT if old.table == "grading" else {}
     old_at, young_at = by_its_clock(old, JUST_OLD), by_its_clock(old, JUST_YOUNG + timedelta(minutes=5))
     async with at(urls, service) as bench:
