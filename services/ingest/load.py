@@ -14,9 +14,11 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -63,10 +65,31 @@ def telling(asked: argparse.Namespace) -> tuple[Tell, Mapping[str, str]]:
     return partial(mappings.tell, mapping), columns
 
 
+@dataclass
+class Force:
+    """From when what the rows forbid is in force (B4): of stops, cures, payments, contacts and erasures alone."""
+
+    since: str = ""
+    waiting: int = 0
+
+    def note(self, item: Mapping[str, Any]) -> None:
+        """Take an item of intake's answer into account."""
+        self.since = max(self.since, item.get("effective_at", ""))
+        self.waiting += item.get("state") == "recorded"
+
+    def words(self) -> str:
+        """Return what there is to say; nothing for rows that forbid nothing."""
+        said = f"in force from {self.since} at the latest\n" if self.since else ""
+        if self.waiting:
+            said += f"{self.waiting:,} rows are recorded and not in force yet: load the file again to learn from when\n"
+        return said
+
+
 async def load(asked: argparse.Namespace, http: httpx.AsyncClient, say: Say) -> int:
     """Load the file and say what became of it; returns the program's exit code."""
     tell, columns = telling(asked)
     counts: Counter[str] = Counter()
+    force = Force()
     path = asked.rejects or asked.file.with_suffix(".rejected.csv")
     with Rejects(path) as rejects:
         for batch in _batches(map(tell, read_rows(asked.file))):
@@ -79,11 +102,13 @@ async def load(asked: argparse.Namespace, http: httpx.AsyncClient, say: Say) -> 
             for told, item in zip(sent, items, strict=True):
                 if item["outcome"] in ("accepted", "replayed"):
                     counts[item["outcome"]] += 1
+                    force.note(item)
                 else:
                     rejects.keep(told.row, faults_of(item, columns))
             counts["rows"] += len(batch)
             say(f"\r{counts['rows']:>9,} rows   {_words(counts, rejects.count)}")
         say("\n" if counts["rows"] else "the file has no rows\n")
+        say(force.words())
         if rejects.count:
             say(f"refused rows: {rejects.path}; mend them there and load that file\n")
         return 1 if rejects.count else 0

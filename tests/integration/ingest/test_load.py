@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,30 @@ async def loaded(http: httpx.AsyncClient, file: Path, *options: str) -> tuple[in
     said: list[str] = []
     code = await load(arguments([str(file), "--service", "http://ingest", *options]), http, said.append)
     return code, [line for line in said if "accepted" in line][-1]
+
+
+async def test_a_file_of_stops_says_from_when_they_are_in_force(http: httpx.AsyncClient, tmp_path: Path) -> None:
+    """B4: by file as by event, what a stop forbids is forbidden from its publication on."""
+    mapping = tmp_path / "stops.yaml"
+    mapping.write_text(
+        """
+source: /bank/complaints
+type: arrears.customer.stop_set.v1
+id: [customer_id, kind, set_at]
+time: set_at
+zone: Asia/Shanghai
+fields:
+  customer_id: {column: customer}
+  kind: {value: dispute}
+  set_at: {column: since, kind: instant}
+""",
+        encoding="utf-8",
+    )
+    file = csv_file(tmp_path, [["customer", "since"], ["stop-1", "2026-02-25"], ["stop-2", "2026-02-24 17:00"]])
+    said: list[str] = []
+    given = [str(file), "--service", "http://ingest", "--mapping", str(mapping)]
+    assert await load(arguments(given), http, said.append) == 0
+    assert re.search(r"in force from 2\d{3}-\d\d-\d\dT.* at the latest", "".join(said))
 
 
 async def told(app: FastAPI) -> int:
