@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -53,6 +54,12 @@ class Guard:
             await self._app(scope, receive, answer)
         except ClientDisconnect:
             status = 499  # nobody is left to answer; the number is what proxies log for it
+        except asyncio.CancelledError:
+            # Told to stop, the server gives up what takes too long, and would say no more than 500 itself. What was
+            # asked for may have been done: the same key finds it again.
+            if not status:
+                await problem_response(unavailable_problem(), self._types)(scope, receive, answer)
+            raise
         except Exception as error:  # noqa: BLE001 - the one place where an unforeseen failure becomes an answer
             if status:
                 # The answer has begun: cutting the connection is all that still tells the truth.
