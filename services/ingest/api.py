@@ -14,6 +14,7 @@ from services.ingest.answers import BATCH, STRUCTURED
 from services.ingest.domain.envelope import ERASURES
 from services.ingest.domain.intake import judge_all
 from services.ingest.domain.rules import Present
+from services.ingest.grouping import Group
 from services.ingest.settings import Settings
 from shared.db.faults import CommitUnknown
 from shared.errors import Problem
@@ -45,7 +46,7 @@ async def post_events(request: Request, bus: BusDep, caller: Sender) -> Response
     verdicts = judge_all(events, Present(bus.clock.now(), settings.tolerance, settings.zone_info))
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            taken = await commands.take(bus, verdicts)
+            taken = await (commands.take(bus, verdicts) if batched else _group(request).take(*verdicts))
     except (CommitUnknown, TimeoutError) as error:
         raise _send_again() from error
     for outcome in taken.outcomes:
@@ -59,6 +60,11 @@ async def post_events(request: Request, bus: BusDep, caller: Sender) -> Response
 async def get_capabilities(_caller: Reader) -> answers.Capabilities:
     """Return limits, content types and event types with their JSON Schemas."""
     return answers.capabilities()
+
+
+def _group(request: Request) -> Group:
+    group: Group = request.app.state.group
+    return group
 
 
 def _is_batch(content_type: str) -> bool:

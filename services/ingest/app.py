@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from services.ingest.answers import PROBLEM_TYPES
 from services.ingest.api import router
+from services.ingest.grouping import Group
 from services.ingest.settings import Settings
 from services.ingest.timers import seen_timer
 from shared.bus.bus import Bus
@@ -25,7 +26,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         metrics=parts.metrics,
         timers=(seen_timer(settings), forgetting(settings.records_kept)),
     )
-    return create_service(
+    app = create_service(
         bus,
         title="接入服务 Intake",
         settings=settings,
@@ -33,3 +34,5 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         parts=parts,
         problem_types=PROBLEM_TYPES,
     )
+    app.state.group = Group(bus)
+    return app

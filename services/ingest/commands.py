@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.ingest import store
@@ -40,7 +40,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
+class Recorded:
     """A transaction's work. `urgent`: the streams that senders wait for; `heads`: how far they went before it."""
 
     uow: UnitOfWork
@@ -48,6 +48,11 @@ class _Recorded:
     outcomes: Sequence[Outcome]
     urgent: Sequence[StreamKey]
     heads: Sequence[Segment]
+
+    def of(self, bus: Bus, place: int) -> Recorded:
+        """Return what concerns the event at `place` alone: its sender waits for nobody else's stream."""
+        verdicts, outcomes = [self.verdicts[place]], [self.outcomes[place]]
+        return replace(self, verdicts=verdicts, outcomes=outcomes, urgent=_urgent_streams(bus, verdicts, outcomes))
 
     def awaited(self) -> tuple[Segment, ...]:
         """Return the last segment of each urgent stream: its own where it appended, which lies above the head."""
@@ -62,13 +67,22 @@ async def take(bus: Bus, verdicts: Verdicts) -> Taken:
     Raises:
         CommitUnknown: the answer to COMMIT was lost; the same events may be sent again.
     """
+    return await told(bus, await record(bus, verdicts))
 
-    async def act(uow: UnitOfWork) -> _Recorded:
+
+async def record(bus: Bus, verdicts: Verdicts) -> Recorded:
+    """Remember and tell the sound ones of `verdicts` in one transaction; raises as `take` does."""
+
+    async def act(uow: UnitOfWork) -> Recorded:
         judged, outcomes = await _record(uow, verdicts)
         urgent = _urgent_streams(bus, judged, outcomes)
-        return _Recorded(uow, judged, outcomes, urgent, await store.heads_of(uow.connection, urgent))
+        return Recorded(uow, judged, outcomes, urgent, await store.heads_of(uow.connection, urgent))
 
-    recorded = await bus.transact(act)
+    return await bus.transact(act)
+
+
+async def told(bus: Bus, recorded: Recorded) -> Taken:
+    """Wait, where a sender does, until what was recorded is published."""
     awaited = recorded.awaited()
     published_at = await bus.published(awaited, PUBLISH_SECONDS) if awaited else None
     return Taken(recorded.verdicts, recorded.outcomes, published_at + EFFECTIVE_AFTER if published_at else None)
