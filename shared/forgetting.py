@@ -70,6 +70,7 @@ def forgetting(kept: timedelta, *olds: Old) -> Timer:
     acts = (
         Old("inbox_act", "at", kept),
         Old("outbox_void", "done_at", kept),
+        Old("outbox_republish", "asked_at", kept),
         Old("forgotten_fact", "reviewed_at", kept),
     )
     return hourly("forgetting", letters, *(old.sweep for old in (*acts, *olds)))

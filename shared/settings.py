@@ -19,7 +19,8 @@ class ServiceSettings(BaseSettings):
 
     `instance`: this replica's own name, the machine's unless given; two with the same name would turn each other out.
     `pool_size`: connections for its work; its publisher and its probes have two of their own. `requests_at_once`,
-    `body_bytes_at_once`: what is let in together; the rest is answered 429.
+    `body_bytes_at_once`: what is let in together; the rest is answered 429. `outbox_keep_hours`: so long what was
+    published can be published again (P9); 0 keeps nothing.
     """
 
     model_config = SettingsConfigDict(env_prefix="ARREARS_", extra="ignore")
@@ -39,6 +40,7 @@ class ServiceSettings(BaseSettings):
     requests_at_once: int = Field(default=64, ge=1, le=10_000)
     body_bytes_at_once: int = Field(default=8 << 20, ge=1 << 20, le=1 << 30)
     records_kept_days: int = Field(default=1096, ge=731)
+    outbox_keep_hours: int = Field(default=0, ge=0, le=168)
     failpoint: str | None = None
     accept_new_streams: bool = False
 

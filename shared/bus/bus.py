@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from shared.bus import dead_letters, failpoints
+from shared.bus import dead_letters, failpoints, keeping
 from shared.bus.background import end, keep_running
 from shared.bus.barrier import LogEnds, pass_barrier, unread_keys
 from shared.bus.compaction import Subjects
@@ -157,8 +157,16 @@ class Bus:
             self._pool = await self._open(self._settings.pool_size)
             holder = f"{self.service}-{self._settings.instance}"
             partitions = self._settings.partitions
+            keep_hours = self._settings.outbox_keep_hours
             publisher = Publisher(
-                self._own, self._producing, self._limits, self._tails, holder, partitions, self._settings.namespace
+                self._own,
+                self._producing,
+                self._limits,
+                self._tails,
+                holder,
+                partitions,
+                self._settings.namespace,
+                keep=keep_hours > 0,
             )
             self._transactions = Transactions(
                 self._pool,
@@ -179,6 +187,7 @@ class Bus:
                 self._spawn("consumer", self._consumer.run)
             for timer in self._timers:
                 self._spawn(timer.name, partial(run_timer, self, timer))
+            self._spawn("kept segments", partial(keeping.run, self._pool, keep_hours))
             self._spawn("gauges", self._measure)
         await asyncio.Event().wait()
 

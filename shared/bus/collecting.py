@@ -22,7 +22,7 @@ from shared.errors import Permanent
 from shared.events.registry import TOPICS, Topic
 
 CHUNK = 5_000
-"""The log is gone through from its end in pieces of so many records, up to a piece in which nothing was forgotten."""
+"""The log is gone through from its end in pieces of so many records, back to the first that was forgotten."""
 
 _ALIVE = "SELECT count(*) FROM outbox_lease WHERE until > clock_timestamp()"
 _STREAMS = "SELECT topic, partition, epoch, head, base FROM outbox_stream"
@@ -56,9 +56,13 @@ class Known(NamedTuple):
     head: int = 0
     base: int = 0
 
+    def last(self, epoch: int) -> int:
+        """Return the last number of an epoch that is of this history."""
+        return self.head if epoch == self.epoch else self.base
+
     def forgot(self, epoch: int, sequence: int) -> bool:
         """Tell whether a number in the log is not of this history."""
-        return sequence > (self.head if epoch == self.epoch else self.base)
+        return sequence > self.last(epoch)
 
 
 async def collect(connection: asyncpg.Connection, bootstrap: str, namespace: str, service: str) -> int:
@@ -91,9 +95,13 @@ async def collect(connection: asyncpg.Connection, bootstrap: str, namespace: str
 async def _forgotten(
     kafka: AIOKafkaConsumer, tp: TopicPartition, topic: Topic, known: Known
 ) -> AsyncIterator[Sequence[ConsumerRecord]]:
-    """Yield the forgotten records, the last ones first."""
+    """Yield the forgotten records, the last ones first.
+
+    Known facts that were published again may lie behind them (P9), so it goes on to the first that was forgotten.
+    """
     begin, end = (await kafka.beginning_offsets([tp]))[tp], (await kafka.end_offsets([tp]))[tp]
     kafka.assign([tp])
+    ever = first_is_missing = False
     while end > begin:
         start, found = max(begin, end - CHUNK), False
         kafka.seek(tp, start)
@@ -101,16 +109,21 @@ async def _forgotten(
             for records in (await kafka.getmany(tp, timeout_ms=200)).values():
                 some = [one for one in records if one.offset < end and _is_forgotten(one, topic, known)]
                 if some:
-                    found = True
+                    first_is_missing = (first_is_missing or not ever) and not any(_is_first(one, known) for one in some)
+                    found = ever = True
                     yield some
-        end = start if found else begin
-    kafka.unsubscribe()
+        end = start if found or first_is_missing else begin
 
 
 def _is_forgotten(record: ConsumerRecord, topic: Topic, known: Known) -> bool:
     numbers = numbers_of(record.headers)
     ours = numbers is not None and text_of(record.headers, "ce_source") == topic.source
     return numbers is not None and ours and known.forgot(numbers.epoch, numbers.sequence)
+
+
+def _is_first(record: ConsumerRecord, known: Known) -> bool:
+    numbers = numbers_of(record.headers)
+    return numbers is not None and numbers.sequence == known.last(numbers.epoch) + 1
 
 
 def _columns(topic: Topic, records: Sequence[ConsumerRecord]) -> tuple[list[object], ...]:

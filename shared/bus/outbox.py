@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
@@ -12,6 +13,9 @@ import asyncpg
 from shared.bus import failpoints
 from shared.bus.streams import Segment, StreamKey, unpack
 from shared.db.pool import borrow
+from shared.events.registry import TOPICS
+
+_log = logging.getLogger(__name__)
 
 
 class Cursor(NamedTuple):
@@ -57,7 +61,7 @@ _AGE = "SELECT coalesce(sum(count), 0) AS pending, min(appended_at) AS oldest FR
 # Monotone and conditional on the stream's epoch being that of the publisher's term, whoever writes it and however late.
 # A segment goes only where `published` may move: else a restart would find neither the fact nor that it was sent.
 # What is above the stream's head was acknowledged to a database that has been put back since.
-_RECORD = """
+_MOVE = """
 WITH done AS (
     SELECT d.topic, d.partition, d.epoch, d.sequence
     FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
@@ -70,9 +74,27 @@ WITH done AS (
     ON CONFLICT (topic, partition) DO UPDATE SET epoch = excluded.epoch, sequence = excluded.sequence
     WHERE (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence)
 )
+"""
+_DONE = """
 DELETE FROM outbox_segment g USING done d
 WHERE g.topic = d.topic AND g.partition = d.partition AND (g.epoch, g.first + g.count - 1) <= (d.epoch, d.sequence)
 """
+_RECORD = _MOVE + _DONE
+
+# The same, but what is deleted goes into the table of kept segments, in the same statement (P9). Of a compacted topic
+# nothing is kept: told again behind newer facts, an old one would replace them when the log is cleaned.
+_RECORD_AND_KEEP = (
+    _MOVE
+    + ", gone AS ("
+    + _DONE
+    + """
+RETURNING g.topic, g.partition, g.epoch, g.first, g.count, g.body
+)
+INSERT INTO outbox_kept (topic, partition, epoch, first, count, body, kept_at)
+SELECT topic, partition, epoch, first, count, body, now() FROM gone WHERE topic <> ALL ($6::text[])
+"""
+)
+_NEVER_KEPT = [topic.name for topic in TOPICS if topic.compacted]
 
 
 async def load_stream(connection: asyncpg.Connection, key: StreamKey) -> tuple[int, Cursor]:
@@ -128,10 +150,14 @@ async def backlog(connection: asyncpg.Connection) -> tuple[int, datetime | None]
 
 
 class Recorder:
-    """Moves `published` behind the sends, all streams in one statement; losing a move only repeats a send."""
+    """Moves `published` behind the sends, all streams in one statement; losing a move only repeats a send.
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    `keep`: what was published is kept for a time instead of being deleted (P9).
+    """
+
+    def __init__(self, pool: asyncpg.Pool, *, keep: bool = False) -> None:
         self._pool = pool
+        self._keep = keep
         self._dirty: dict[StreamKey, tuple[Cursor, int]] = {}
         self._wake = asyncio.Event()
 
@@ -161,8 +187,8 @@ class Recorder:
             noted, self._dirty = self._dirty, {}
             keys = sorted(noted)
             try:
-                await connection.execute(
-                    _RECORD,
+                await self._record(
+                    connection,
                     [topic for topic, _ in keys],
                     [partition for _, partition in keys],
                     [noted[key][0].epoch for key in keys],
@@ -173,3 +199,14 @@ class Recorder:
                 self._dirty = {**noted, **self._dirty}
                 raise
         failpoints.reach("recorded")
+
+    async def _record(self, connection: asyncpg.Connection, *columns: list[str] | list[int]) -> None:
+        """Move `published`. Where there is no partition to keep segments in they are deleted: publishing goes on."""
+        if self._keep:
+            try:
+                await connection.execute(_RECORD_AND_KEEP, *columns, _NEVER_KEPT)
+            except asyncpg.CheckViolationError:
+                _log.warning("no partition for kept segments: they are deleted")
+            else:
+                return
+        await connection.execute(_RECORD, *columns)

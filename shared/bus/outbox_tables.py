@@ -6,8 +6,19 @@ Here and not in `shared.bus.tables` only because that file would grow too long.
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, DateTime, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 _ACTS = (
     """
@@ -35,8 +46,33 @@ def add_outbox_acts(op: Operations) -> None:
         op.execute(text(statement))
 
 
+_KEEPING = (
+    """
+    CREATE TABLE outbox_kept (
+        topic text NOT NULL, partition integer NOT NULL, epoch bigint NOT NULL, first bigint NOT NULL,
+        count integer NOT NULL, body bytea NOT NULL, kept_at timestamptz NOT NULL,
+        PRIMARY KEY (topic, partition, first, kept_at)
+    ) PARTITION BY RANGE (kept_at)
+    """,
+    "ALTER TABLE outbox_kept ALTER COLUMN body SET STORAGE EXTERNAL",
+    """
+    CREATE TABLE outbox_republish (
+        id uuid NOT NULL PRIMARY KEY, topic text NOT NULL, partition integer NOT NULL, first bigint NOT NULL,
+        last bigint NOT NULL, reason text NOT NULL, asked_by text NOT NULL, asked_at timestamptz NOT NULL,
+        done_at timestamptz
+    )
+    """,
+)
+
+
+def add_outbox_keeping(op: Operations) -> None:
+    """Create where published segments are kept for a time, and who had them published again (P9)."""
+    for statement in _KEEPING:
+        op.execute(text(statement))
+
+
 def add_outbox_tables(metadata: MetaData) -> None:
-    """Describe the tables that the step above creates."""
+    """Describe the tables that the steps above create."""
     instant = DateTime(timezone=True)
     Table(
         "outbox_void",
@@ -71,4 +107,30 @@ def add_outbox_tables(metadata: MetaData) -> None:
         Column("reviewed_by", Text),
         Column("review", Text),
         PrimaryKeyConstraint("topic", "partition", "log_offset"),
+    )
+    Table(
+        "outbox_kept",
+        metadata,
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("first", BigInteger, nullable=False),
+        Column("count", Integer, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+        Column("kept_at", instant, nullable=False),
+        PrimaryKeyConstraint("topic", "partition", "first", "kept_at"),
+        postgresql_partition_by="RANGE (kept_at)",
+    )
+    Table(
+        "outbox_republish",
+        metadata,
+        Column("id", UUID, primary_key=True),
+        Column("topic", Text, nullable=False),
+        Column("partition", Integer, nullable=False),
+        Column("first", BigInteger, nullable=False),
+        Column("last", BigInteger, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("asked_by", Text, nullable=False),
+        Column("asked_at", instant, nullable=False),
+        Column("done_at", instant),
     )

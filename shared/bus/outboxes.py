@@ -1,4 +1,4 @@
-"""Mending a service's outbox from the shell: `python -m shared.bus.outboxes void|collect-forgotten|forgotten|reviewed`.
+"""Mending a service's outbox: `python -m shared.bus.outboxes void|republish|collect-forgotten|forgotten|reviewed`.
 
 It works on the service's database, `ARREARS_DATABASE_URL`, and keeps who did what and why. What reads the log needs
 `ARREARS_KAFKA_BOOTSTRAP` and `ARREARS_NAMESPACE` as well. Ends with 0 when it is done,
@@ -16,8 +16,10 @@ from collections.abc import Mapping, Sequence
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from shared.bus import collecting, voiding
+from shared.bus import collecting, republishing, voiding
 from shared.bus.letters import Write, table
+from shared.bus.producing import ProduceUnknown, Producing
+from shared.bus.republishing import Wish
 from shared.errors import Permanent
 from shared.events.registry import TOPICS
 
@@ -45,6 +47,15 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     act.add_argument("--reason", required=True, type=_words, help="travels to all readers: names no customer")
     act.add_argument("--by", required=True, type=_words, help="who you are")
     act.add_argument("--wait", type=float, default=_WAIT_SECONDS, help="seconds to wait until it is done (default 30)")
+    again = commands.add_parser(
+        "republish", help="send kept facts again under their numbers, where Kafka has lost them"
+    )
+    again.add_argument("topic", choices=[topic.name for topic in TOPICS])
+    again.add_argument("partition", type=int)
+    again.add_argument("first", type=int, metavar="from")
+    again.add_argument("--to", type=int, help="the last number (default: the last that is published)")
+    again.add_argument("--reason", required=True, type=_words)
+    again.add_argument("--by", required=True, type=_words, help="who you are")
     collect = commands.add_parser("collect-forgotten", help="after a restore, before the service starts again")
     collect.add_argument("--service", required=True, choices=sorted({topic.writer for topic in TOPICS}))
     listing = commands.add_parser("forgotten", help="what waits for review; what began here comes first")
@@ -77,13 +88,17 @@ async def run(
 ) -> int:
     """Do what was asked; returns the program's exit code."""
     acts = {"void": _void, "forgotten": _forgotten, "reviewed": _reviewed}
+    of_the_log = {"collect-forgotten": _collect, "republish": _republish}
     try:
-        if asked.command == "collect-forgotten":
-            return await _collect(asked, connection, write, environment)
-        return await acts[asked.command](asked, connection, write)
+        if asked.command in acts:
+            return await acts[asked.command](asked, connection, write)
+        if not environment.get("ARREARS_KAFKA_BOOTSTRAP"):
+            write("请设置 ARREARS_KAFKA_BOOTSTRAP。 Set ARREARS_KAFKA_BOOTSTRAP to the broker's host:port.\n")
+            return 2
+        return await of_the_log[asked.command](asked, connection, write, environment)
     except Permanent as refused:
         write(f"拒绝执行 Refused: {refused}\n")
-    except (KafkaError, OSError, TimeoutError) as away:
+    except (KafkaError, OSError, TimeoutError, ProduceUnknown) as away:
         write(f"消息总线连接不上 The broker does not answer: {type(away).__name__}\n")
     return 1
 
@@ -91,14 +106,27 @@ async def run(
 async def _collect(
     asked: argparse.Namespace, connection: asyncpg.Connection, write: Write, environment: Mapping[str, str]
 ) -> int:
-    bootstrap = environment.get("ARREARS_KAFKA_BOOTSTRAP", "")
-    if not bootstrap:
-        write("请设置 ARREARS_KAFKA_BOOTSTRAP。 Set ARREARS_KAFKA_BOOTSTRAP to the broker's host:port.\n")
-        return 2
-    count = await collecting.collect(
-        connection, bootstrap, environment.get("ARREARS_NAMESPACE", "arrears"), asked.service
-    )
+    bootstrap, namespace = _broker(environment)
+    count = await collecting.collect(connection, bootstrap, namespace, asked.service)
     write(f"共有被遗忘的事实 Forgotten facts: {count}\n")
+    return 0
+
+
+def _broker(environment: Mapping[str, str]) -> tuple[str, str]:
+    return environment["ARREARS_KAFKA_BOOTSTRAP"], environment.get("ARREARS_NAMESPACE", "arrears")
+
+
+async def _republish(
+    asked: argparse.Namespace, connection: asyncpg.Connection, write: Write, environment: Mapping[str, str]
+) -> int:
+    bootstrap, namespace = _broker(environment)
+    wish = Wish((asked.topic, asked.partition), asked.first, asked.to, asked.reason, asked.by)
+    producing = Producing(bootstrap, "republish")
+    try:
+        first, last = await republishing.republish(connection, producing, namespace, wish)
+    finally:
+        await producing.stop()
+    write(f"{asked.topic}/{asked.partition} {first}-{last}: 已重新发布 published again\n")
     return 0
 
 

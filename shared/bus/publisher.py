@@ -42,7 +42,7 @@ POLL_SECONDS = 0.1
 _LONGEST_PAUSE = 2.0
 RENEW_SECONDS = 3.0
 HALT_SECONDS = 5.0
-_BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 512 * 1024
 _HEADER_BYTES = 400
 _MEMORY_SEGMENTS = 256
 
@@ -67,7 +67,7 @@ class _Stream:
         self.cursor: Cursor | None = None
         self.epoch = 0
         self.sent = 0
-        self.batch_bytes = _BATCH_BYTES
+        self.batch_bytes = BATCH_BYTES
         self.halted: str | None = None
         self.refused: tuple[Cursor, int] | None = None  # a fact alone, and the topic's limit when the broker refused it
         self.task: asyncio.Task[None] | None = None
@@ -90,6 +90,8 @@ class Publisher:
         holder: str,
         partitions: int,
         namespace: str,
+        *,
+        keep: bool = False,
     ) -> None:
         self._pool = pool
         self._producing = producing
@@ -100,7 +102,7 @@ class Publisher:
         self._partitions = partitions
         self._streams: dict[StreamKey, _Stream] = {}
         self._leases = Leases(pool, holder, partitions)
-        self._recorder = Recorder(pool)
+        self._recorder = Recorder(pool, keep=keep)
         self._acked = asyncio.Condition()
         self._awaited: Counter[StreamKey] = Counter()
         self._told: dict[StreamKey, Cursor] = {}
@@ -260,7 +262,7 @@ class Publisher:
                 stream.refused = None
         if tail is not None and stream.cursor == tail.place:
             self._recorder.note(key, stream.cursor, stream.epoch)
-        stream.batch_bytes = _BATCH_BYTES
+        stream.batch_bytes = BATCH_BYTES
         while True:
             if key[1] not in self._leases.held:
                 raise Restart
@@ -308,7 +310,7 @@ class Publisher:
         assert stream.cursor is not None
         topic = _TOPICS[key[0]]
         limit = self._limits.topic_bytes(key[0])
-        records, ends = _records(segments, stream.cursor, topic.source, min(stream.batch_bytes, limit))
+        records, ends = records_above(segments, stream.cursor, topic.source, min(stream.batch_bytes, limit))
         too_large = Halted(f"unpublishable: the broker refuses the fact {ends[0]} for its size")
         if stream.refused == (ends[0], limit):  # a producer is not to be lost to the same refusal again
             self._limits.refused()
@@ -340,8 +342,8 @@ def _follows(segment: Segment, cursor: Cursor) -> bool:
     return segment.first == segment.base[1] + 1 and Cursor(*segment.base) == cursor
 
 
-def _records(
-    segments: Sequence[Segment], cursor: Cursor, source: str, most: int = _BATCH_BYTES
+def records_above(
+    segments: Sequence[Segment], cursor: Cursor, source: str, most: int = BATCH_BYTES
 ) -> tuple[list[Record], list[Cursor]]:
     """Return the records above `cursor`, up to `most` bytes but at least one, and each one's place in the stream."""
     records: list[Record] = []

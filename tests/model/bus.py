@@ -119,7 +119,7 @@ class Bus(RuleBasedStateMachine):
         segments = self._next(me)
         if not segments or me.cursor is None:
             return
-        records, ends = publisher._records(segments, me.cursor, SOURCE)
+        records, ends = publisher.records_above(segments, me.cursor, SOURCE)
         batch: list[Headers] = [headers for _, _, headers in records[:limit]]
         if fate == "late":
             self.under_way.append(batch)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncpg
+import pytest
 
+from shared.bus import collecting
 from shared.bus.outboxes import arguments, run
 from shared.events.registry import CARD
 from tests.integration.bus.log import sound, write
@@ -58,3 +60,16 @@ async def test_what_a_restored_service_forgot_is_collected_once_masked_and_revie
     everything = (await _outboxes(toys, "forgotten", "--all"))[1]
     assert "entered again" in everything
     assert (await _outboxes(toys, "reviewed", "--all", "--note", "seen", "--by", "w.li"))[0] == 1
+
+
+async def test_what_was_forgotten_is_found_behind_what_was_published_again(
+    toys: Toys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail where it ended with the first piece of the log in which nothing was forgotten."""
+    monkeypatch.setattr(collecting, "CHUNK", 2)
+    numbers = (1, 2, 3, 4, 1, 2, 1, 4)
+    await write(toys.stage, CARD, 0, [sound("c-0", number) for number in numbers])
+    await execute(toys.write_url, "INSERT INTO outbox_stream VALUES ('card', 0, 7, 2, 0, 0, '')")
+    assert (await _outboxes(toys, "collect-forgotten", "--service", "ingest"))[1].endswith("Forgotten facts: 3\n")
+    rows = await fetch(toys.write_url, "SELECT log_offset FROM forgotten_fact ORDER BY log_offset")
+    assert [row["log_offset"] for row in rows] == [2, 3, 7]

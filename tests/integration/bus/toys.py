@@ -23,7 +23,7 @@ from shared.bus.bus import Bus
 from shared.bus.handling import BatchHandler
 from shared.bus.inbox_tables import add_inbox_histories, add_inbox_scans
 from shared.bus.limits import FactLimits
-from shared.bus.outbox_tables import add_outbox_acts
+from shared.bus.outbox_tables import add_outbox_acts, add_outbox_keeping
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
 from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3, bus_tables_v4
@@ -151,7 +151,7 @@ async def empty(url: str, partitions: int, subscriptions: Collection[Topic]) -> 
         await plain.execute(
             "TRUNCATE outbox_stream, outbox_published, outbox_segment, outbox_lease, inbox_position, dead_letter, "
             "dead_letter_act, deferred, bus_history, inbox_fork, inbox_seen, inbox_stale, inbox_act, "
-            "outbox_void, forgotten_fact, toy"
+            "outbox_void, outbox_kept, outbox_republish, forgotten_fact, toy"
         )
         await subscribe(plain, list(subscriptions), partitions)
     finally:
@@ -167,6 +167,7 @@ def _create(connection: Connection) -> None:
     add_inbox_scans(operations)
     add_outbox_acts(operations)
     bus_tables_v4(operations)
+    add_outbox_keeping(operations)
     connection.execute(text(_TABLE))
 
 

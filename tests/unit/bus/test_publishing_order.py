@@ -9,7 +9,7 @@ import pytest
 
 from shared.bus.headers import Packed
 from shared.bus.outbox import Cursor, chain
-from shared.bus.publisher import _BATCH_BYTES, _follows, _records
+from shared.bus.publisher import BATCH_BYTES, _follows, records_above
 from shared.bus.streams import Segment
 from tests.unit.bus.build import SOURCE, segment
 
@@ -25,7 +25,7 @@ def row(found: Segment, stream_epoch: int, base: tuple[int, int]) -> dict[str, A
 
 def sent(found: list[Segment], cursor: Cursor) -> list[dict[str, bytes | None]]:
     """The headers of what would be sent."""
-    return [dict(headers) for _, _, headers in _records(found, cursor, SOURCE)[0]]
+    return [dict(headers) for _, _, headers in records_above(found, cursor, SOURCE)[0]]
 
 
 @pytest.mark.parametrize(
@@ -61,21 +61,21 @@ def test_the_first_record_of_a_stream_says_that_nothing_came_before() -> None:
 
 
 def test_of_a_segment_that_was_half_sent_only_the_rest_is_sent() -> None:
-    records, ends = _records([segment(7, 1, 3), segment(7, 4, 1)], Cursor(7, 2), SOURCE)
+    records, ends = records_above([segment(7, 1, 3), segment(7, 4, 1)], Cursor(7, 2), SOURCE)
     assert ends == [Cursor(7, 3), Cursor(7, 4)]
     assert [dict(headers)["ce_id"] for _, _, headers in records] == [b"7:3", b"7:4"]
 
 
 def test_a_batch_ends_at_its_size_but_never_before_one_fact() -> None:
-    large = _BATCH_BYTES // 2
-    assert len(_records([segment(7, 1, 5, size=large)], Cursor(0, 0), SOURCE)[0]) == 1
-    assert len(_records([segment(7, 1, 5, size=large - 1000)], Cursor(0, 0), SOURCE)[0]) == 2
-    assert len(_records([segment(7, 1, 5, size=2 * _BATCH_BYTES)], Cursor(0, 0), SOURCE)[0]) == 1
+    large = BATCH_BYTES // 2
+    assert len(records_above([segment(7, 1, 5, size=large)], Cursor(0, 0), SOURCE)[0]) == 1
+    assert len(records_above([segment(7, 1, 5, size=large - 1000)], Cursor(0, 0), SOURCE)[0]) == 2
+    assert len(records_above([segment(7, 1, 5, size=2 * BATCH_BYTES)], Cursor(0, 0), SOURCE)[0]) == 1
 
 
 def test_an_erased_fact_is_a_record_without_value() -> None:
     gone = Packed("id", "arrears.x.v1", "2026-02-25T00:00:00Z", "c-1", "00-1-2-00", None, None)
-    [(key, value, _)], _ = _records([Segment("card", 0, 7, 1, (0, 0), [gone])], Cursor(0, 0), SOURCE)
+    [(key, value, _)], _ = records_above([Segment("card", 0, 7, 1, (0, 0), [gone])], Cursor(0, 0), SOURCE)
     assert (key, value) == (b"c-1", None)
 
 
@@ -94,7 +94,7 @@ def test_two_raised_epochs_with_facts_left_over_between_them_are_sent_without_a_
         assert [one.epoch for one in found] == [5 + number]
         assert _follows(found[0], cursor)
         bases += [header.get("ce_epochbase") for header in sent(found, cursor)]
-        cursor = _records(found, cursor, SOURCE)[1][-1]
+        cursor = records_above(found, cursor, SOURCE)[1][-1]
     assert bases == [None, None, b"5:5", None, b"6:7"]
 
 
