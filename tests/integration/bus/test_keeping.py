@@ -104,8 +104,8 @@ async def test_facts_that_kafka_lost_are_published_again_as_they_were_and_take_e
     """Over three epochs, beside a publisher that goes on; it begins again behind them and misses nothing.
 
     Seen to fail with the place before the first number taken for nothing: its record did not say what came before; and
-    without the last fact at the end: the log ended with a number below what had been told; and with segments sent whole:
-    more was sent than asked for.
+    without the last fact at the end: the log ended with a number below what had been told; and with segments sent
+    whole: more was sent than asked for.
     """
     await _make_partitions(toys)
     writer = _writer(toys)
