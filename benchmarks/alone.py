@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import asyncpg
+import msgspec
 
 from benchmarks import floor_hop, floor_intake, goals, snapshots
 from benchmarks.feed import Numbering, Record, Topics
@@ -30,6 +31,9 @@ from shared.events.registry import CARD, RISK
 WARM_UP = 600
 HOPS = 5
 BATCH_TYPE = "application/cloudevents-batch+json"
+SINGLE_TYPE = "application/cloudevents+json"
+SINGLE_EVENTS = 1_500
+AT_ONCE = 48
 
 
 def namespace(service: str) -> str:
@@ -107,7 +111,7 @@ class Alone:
         return Numbering().records(snapshots.snapshots("bench", first, count, self.at), self.at, sampled=False)
 
     async def intake(self, events: int) -> list[Sample]:
-        """The floor intake and ingest, each taking the same batches of 500."""
+        """The floor intake and ingest, each taking the same batches of 500; then ingest taking single events."""
         port = choose_ports(("floor",), {})["floor"]
         floor = self._web(
             "floor-intake", "benchmarks.floor_intake:app", port, {"BENCH_DATABASE_URL": self.url("floor_intake")}
@@ -124,6 +128,19 @@ class Alone:
                 start = self.servers.read(pids)
                 await post_all([url], bodies, headers)
                 samples.append(Sample(name, events, self.servers.read(pids).since(start)))
+                if name == goals.INTAKE:
+                    samples += await self._singles(url, headers | {"content-type": SINGLE_TYPE}, pids)
+        return samples
+
+    async def _singles(self, url: str, headers: dict[str, str], pids: Collection[int]) -> list[Sample]:
+        """Single events one after the other, each with a commit of its own, and as many at once as intake lets in."""
+        samples = []
+        for name, at_once in ((goals.ALONE, 1), (goals.SINGLES, AT_ONCE)):
+            first, self.made = self.made, self.made + SINGLE_EVENTS
+            bodies = [msgspec.json.encode(one) for one in snapshots.events("bench", first, SINGLE_EVENTS, self.at)]
+            start = self.servers.read(pids)
+            await post_all([url], bodies, headers, at_once)
+            samples.append(Sample(name, SINGLE_EVENTS, self.servers.read(pids).since(start)))
         return samples
 
     def _bodies(self, count: int) -> list[bytes]:

@@ -17,6 +17,7 @@ Verdict = Literal["met", "not met", "not measured"]
 PRODUCE, CONSUME, COPY, UNNEST = "floor: produce", "floor: consume", "floor: copy", "floor: unnest"
 FLOOR_INTAKE, FLOOR_HOP, FLOOR_CHAIN = "floor: intake", "floor: one hop", "floor: chain of five hops"
 INTAKE, SINGLES = "ingest, batches of 500", "ingest, single events"
+ALONE = "ingest, a commit a request"
 SCORING, SCORING_SAMPLED = "scoring, one process", "scoring, every fact sampled"
 CHAIN, CHAIN_TWO, CHAIN_SAMPLED = "chain, 1 replica", "chain, 2 replicas", "chain, every request sampled"
 PEER_ONE, PEER_BATCH = "FastStream chain, message a call", "FastStream chain, batch=True"
@@ -73,7 +74,7 @@ def judge(rows: Sequence[Row], latencies: Sequence[Latency]) -> list[Judged]:
         _ratio(P4, by_name, FLOOR_HOP, SCORING),
         _absolute(P4_JAVA, None),
         _ratio(P5, by_name, FLOOR_INTAKE, INTAKE),
-        _absolute(P5_SINGLES, None),
+        _ratio(P5_SINGLES, by_name, ALONE, SINGLES),
         _absolute(P6_TENTH, _p99(latencies, 0.1)),
         _absolute(P6_HALF, _p99(latencies, 0.5)),
     ]

@@ -16,15 +16,17 @@ class Refused(Exception):
     """Intake did not take a batch."""
 
 
-async def post_all(urls: Sequence[str], bodies: Iterable[bytes], headers: dict[str, str]) -> None:
-    """Post all bodies, four at a time, to the replicas in turn.
+async def post_all(
+    urls: Sequence[str], bodies: Iterable[bytes], headers: dict[str, str], in_flight: int = IN_FLIGHT
+) -> None:
+    """Post all bodies, some at a time, to the replicas in turn.
 
     Raises:
         Refused: a batch was not taken.
     """
     waiting = iter(enumerate(bodies))
     async with httpx.AsyncClient(timeout=_TIMEOUT, headers=headers) as client:
-        await asyncio.gather(*(_post_rest(client, urls, waiting) for _ in range(IN_FLIGHT)))
+        await asyncio.gather(*(_post_rest(client, urls, waiting) for _ in range(in_flight)))
 
 
 async def _post_rest(client: httpx.AsyncClient, urls: Sequence[str], waiting: Iterator[tuple[int, bytes]]) -> None:
