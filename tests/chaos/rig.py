@@ -73,6 +73,8 @@ class Rig:
     complaints: list[str] = field(default_factory=list)
     """What a process did that no fault excuses: not ended when told to, or ended by itself."""
     _kills: Counter[str] = field(default_factory=Counter)
+    """How often each was killed or put to sleep."""
+    _asleep: set[str] = field(default_factory=set)
 
     def database(self, service: str) -> str:
         """A service's database as the superuser reaches it, past the proxies."""
@@ -128,9 +130,9 @@ class Rig:
 
     async def _gone(self, name: str, seconds: float) -> None:
         """SIGTERM, and a new life so many seconds after the end."""
-        kills = self._kills[name]
+        kills, asleep = self._kills[name], name in self._asleep  # who sleeps does not hear it
         try:
-            if not await self.stack.halt(name) and self._kills[name] == kills:
+            if not await self.stack.halt(name) and self._kills[name] == kills and not asleep:
                 self.complaints.append(f"{name} did not end in time when it was told to, and was killed")
             await asyncio.sleep(seconds)
         finally:
@@ -159,11 +161,14 @@ class Rig:
         pid = next((status.pid for status in self.stack.status() if status.name == fault.target), None)
         if pid is None:  # just dying of something else
             return
+        self._kills[fault.target] += 1  # who falls asleep while it stops has not been too slow either
+        self._asleep.add(fault.target)
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGSTOP)
         try:
             await asyncio.sleep(fault.seconds)
         finally:
+            self._asleep.discard(fault.target)
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGCONT)
 
