@@ -53,8 +53,18 @@ class Group:
 
     async def _record(self, group: list[tuple[Verdict, asyncio.Future[_Place]]]) -> None:
         """Record a group in one transaction; where one event is at fault, each by itself."""
+        work = asyncio.get_running_loop().create_task(commands.record(self._bus, [each for each, _ in group]))
+
+        def unless_somebody_waits(_gone: asyncio.Future[_Place]) -> None:
+            if all(mine.done() for _, mine in group):
+                work.cancel()
+
+        for _, mine in group:
+            mine.add_done_callback(unless_somebody_waits)
         try:
-            recorded = await commands.record(self._bus, [verdict for verdict, _ in group])
+            recorded = await work
+        except asyncio.CancelledError:  # all have gone: what nobody waits for is not taken behind their backs
+            return
         except Exception as error:  # noqa: BLE001 - told to each caller, whose request answers it
             alone = len(group) == 1 or isinstance(error, CommitUnknown) or is_retriable(error)
             for each in group:

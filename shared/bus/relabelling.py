@@ -11,6 +11,7 @@ import logging
 
 import asyncpg
 
+from shared.bus.history import begin_if_other
 from shared.bus.outbox import Cursor, load_stream
 from shared.bus.streams import StreamKey, pack, unpack
 from shared.bus.tails import HIDDEN, Tail
@@ -49,6 +50,8 @@ async def place_of(connection: asyncpg.Connection, key: StreamKey, tail: Tail | 
     `tail` must be as it was before this call. If the database forgot what lies there, a new epoch is begun first; also
     if that cannot be told, since one epoch too many does no harm.
     """
+    # A connection may be older than the server's promotion, which begins epochs of its own; that comes first (E3).
+    await begin_if_other(connection)
     epoch, published = await load_stream(connection, key)
     if tail is None or (tail.place <= published and tail is not HIDDEN):
         return epoch, published

@@ -43,13 +43,19 @@ SELECT topic, partition, epoch, head, base_epoch, base,
 FROM heads
 """
 
+# An epoch without numbers gives its place to the new one: so does `published` where a term had moved it there (E4).
 _RAISE = """
-WITH locked AS (SELECT topic, partition FROM outbox_stream ORDER BY topic, partition FOR UPDATE)
-UPDATE outbox_stream s
-SET base_epoch = CASE WHEN s.head > s.base THEN s.epoch ELSE s.base_epoch END,
-    base = CASE WHEN s.head > s.base THEN s.head ELSE s.base END,
-    epoch = greatest(s.epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
-FROM locked WHERE (s.topic, s.partition) = (locked.topic, locked.partition)
+WITH locked AS (SELECT topic, partition, epoch, head, base FROM outbox_stream ORDER BY topic, partition FOR UPDATE),
+raised AS (
+    UPDATE outbox_stream s
+    SET base_epoch = CASE WHEN s.head > s.base THEN s.epoch ELSE s.base_epoch END,
+        base = CASE WHEN s.head > s.base THEN s.head ELSE s.base END,
+        epoch = greatest(s.epoch + 1, extract(epoch FROM clock_timestamp())::bigint)
+    FROM locked WHERE (s.topic, s.partition) = (locked.topic, locked.partition)
+    RETURNING s.topic, s.partition, s.epoch, locked.epoch AS left_epoch, locked.head > locked.base AS numbered
+)
+UPDATE outbox_published p SET epoch = r.epoch
+FROM raised r WHERE (p.topic, p.partition, p.epoch) = (r.topic, r.partition, r.left_epoch) AND NOT r.numbered
 """
 
 

@@ -86,6 +86,32 @@ async def test_an_unknown_commit_is_told_to_all_who_shared_it(
     assert {answer.status_code for answer in again} == {202}
 
 
+async def test_what_everybody_has_given_up_is_not_taken_behind_their_backs(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with the transaction left alone."""
+    began, given_up = asyncio.Event(), asyncio.Event()
+
+    async def silent(_bus: Bus, _verdicts: Verdicts) -> Recorded:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        raise AssertionError("nobody wakes it")
+
+    with monkeypatch.context() as slow:
+        slow.setattr(commands, "record", silent)
+        asking = [asyncio.create_task(send(http, of(f"gone-{number}"))) for number in range(3)]
+        await began.wait()
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        async with asyncio.timeout(10):
+            await given_up.wait()
+    assert (await send(http, of("gone-after"))).status_code == 202
+
+
 async def test_each_fact_goes_on_in_the_trace_of_its_own_request(
     http: httpx.AsyncClient, app: FastAPI, stage: Stage
 ) -> None:
