@@ -238,7 +238,7 @@ class Bus:
     @asynccontextmanager
     async def _watching(self) -> AsyncIterator[asyncpg.Connection]:
         """Lend one of the bus's own connections, so that many requests at once do not look like an absent database."""
-        if self._own is None:
+        if self._own is None or self._publisher is None:
             raise NotStarted("the database has not been reached yet")
         async with borrow(self._own) as connection:
             yield connection
