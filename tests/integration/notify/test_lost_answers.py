@@ -46,5 +46,10 @@ async def test_a_message_whose_answer_was_lost_on_the_way_is_unconfirmed_and_nev
     assert notice["state"] == "unconfirmed"
     open_ones = (await house.get("/v1/notices?state=unconfirmed")).json()["items"]
     assert notice["notice_id"] in [each["notice_id"] for each in open_ones]
+    await until(lambda: _arrived(person))
     assert await reached(person) == 1
     assert [type(fact) for _, fact in await told(house.stage, person.id)] == [NoticeUnconfirmed]
+
+
+async def _arrived(person: Person) -> bool:
+    return await reached(person) > 0
