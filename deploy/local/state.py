@@ -134,7 +134,7 @@ class StateDir:
             while not _try_lock(lock):
                 if time.monotonic() >= deadline:
                     raise AlreadyRunningError(f"a local stack already runs in {self.path}")
-                time.sleep(0.02)
+                time.sleep(0.02)  # no loop runs here yet, and whoever holds the copy lets go within that
             yield
 
     def ports(self, names: tuple[str, ...]) -> dict[str, int]:

@@ -5,9 +5,10 @@ Here and not in `shared.bus.tables` only because that file would grow too long.
 
 from __future__ import annotations
 
-from alembic.operations import Operations
 from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import UUID
+
+from shared.db.steps import Migration
 
 _HISTORIES = (
     """
@@ -39,7 +40,7 @@ _HISTORIES = (
 )
 
 
-def add_inbox_histories(op: Operations) -> None:
+def add_inbox_histories(op: Migration) -> None:
     """Create where readers note forks and stale facts, and operators their acts on positions (E5)."""
     for statement in _HISTORIES:
         op.execute(text(statement))
@@ -55,7 +56,7 @@ _SCANS = (
 )
 
 
-def add_inbox_scans(op: Operations) -> None:
+def add_inbox_scans(op: Migration) -> None:
     """Create where a scan of a compacted topic marks whom it has seen (C4)."""
     for statement in _SCANS:
         op.execute(text(statement))

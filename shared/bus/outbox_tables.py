@@ -5,7 +5,6 @@ Here and not in `shared.bus.tables` only because that file would grow too long.
 
 from __future__ import annotations
 
-from alembic.operations import Operations
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -19,6 +18,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from shared.db.steps import Migration
 
 _ACTS = (
     """
@@ -40,7 +41,7 @@ _ACTS = (
 )
 
 
-def add_outbox_acts(op: Operations) -> None:
+def add_outbox_acts(op: Migration) -> None:
     """Create where given-up numbers are recorded (P8) and forgotten facts wait for review (E7)."""
     for statement in _ACTS:
         op.execute(text(statement))
@@ -65,7 +66,7 @@ _KEEPING = (
 )
 
 
-def add_outbox_keeping(op: Operations) -> None:
+def add_outbox_keeping(op: Migration) -> None:
     """Create where published segments are kept for a time, and who had them published again (P9)."""
     for statement in _KEEPING:
         op.execute(text(statement))

@@ -7,7 +7,6 @@ did with a letter.
 
 from __future__ import annotations
 
-from alembic.operations import Operations
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -28,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB, UUID
 
 from shared.bus.inbox_tables import add_inbox_tables
 from shared.bus.outbox_tables import add_outbox_tables
+from shared.db.steps import Migration
 
 _DDL_V1 = (
     """
@@ -84,7 +84,7 @@ _DDL_V1 = (
 )
 
 
-def bus_tables_v1(op: Operations) -> None:
+def bus_tables_v1(op: Migration) -> None:
     """Create the bus's tables; the first step of every service's first migration."""
     for statement in _DDL_V1:
         op.execute(text(statement))
@@ -93,7 +93,7 @@ def bus_tables_v1(op: Operations) -> None:
 _DDL_V2 = ("CREATE TABLE bus_history (one boolean NOT NULL PRIMARY KEY CHECK (one), system_identifier text NOT NULL)",)
 
 
-def bus_tables_v2(op: Operations) -> None:
+def bus_tables_v2(op: Migration) -> None:
     """Create where the bus remembers whose data these are (E3)."""
     for statement in _DDL_V2:
         op.execute(text(statement))
@@ -111,7 +111,7 @@ _DDL_V3 = (
 )
 
 
-def bus_tables_v3(op: Operations) -> None:
+def bus_tables_v3(op: Migration) -> None:
     """Create where each act on a dead letter is kept, and the way to letters that were resolved long ago."""
     for statement in _DDL_V3:
         op.execute(text(statement))
@@ -129,7 +129,7 @@ _DDL_V4 = (
 )
 
 
-def bus_tables_v4(op: Operations) -> None:
+def bus_tables_v4(op: Migration) -> None:
     """Give waiting facts their places, so that those of one key can wait in order (D2)."""
     for statement in _DDL_V4:
         op.execute(text(statement))

@@ -67,7 +67,7 @@ _DDL = (
 
 
 def upgrade() -> None:
-    bus_tables_v1(op)  # type: ignore[arg-type]  # the module stands for its operations
+    bus_tables_v1(op)
     for statement in (*idempotency.DDL.split(";"), *_DDL):
         if statement.strip():
             op.execute(text(statement))

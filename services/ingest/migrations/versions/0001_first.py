@@ -14,7 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create them."""
-    bus_tables_v1(op)  # type: ignore[arg-type]  # the module stands for its operations
+    bus_tables_v1(op)
     op.execute(
         """
         CREATE TABLE seen_event (

@@ -17,4 +17,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Create their tables."""
-    add_outbox_acts(op)  # type: ignore[arg-type]  # the module stands for its operations
+    add_outbox_acts(op)

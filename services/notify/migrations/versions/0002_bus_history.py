@@ -17,4 +17,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Create its table."""
-    bus_tables_v2(op)  # type: ignore[arg-type]  # the module stands for its operations
+    bus_tables_v2(op)

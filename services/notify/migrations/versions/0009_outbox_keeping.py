@@ -17,4 +17,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables."""
-    add_outbox_keeping(op)  # type: ignore[arg-type]  # the module stands for its operations
+    add_outbox_keeping(op)

@@ -33,6 +33,6 @@ _DDL = (
 
 def upgrade() -> None:
     """Create them."""
-    bus_tables_v1(op)  # type: ignore[arg-type]  # the module stands for its operations
+    bus_tables_v1(op)
     for statement in _DDL:
         op.execute(statement)

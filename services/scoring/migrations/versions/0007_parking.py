@@ -17,4 +17,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Give waiting facts their places."""
-    bus_tables_v4(op)  # type: ignore[arg-type]  # the module stands for its operations
+    bus_tables_v4(op)

@@ -17,4 +17,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the table and the column."""
-    add_inbox_scans(op)  # type: ignore[arg-type]  # the module stands for its operations
+    add_inbox_scans(op)
