@@ -206,14 +206,15 @@ class Link:
         pair: _Pair,
         swallows: Callable[[bytes], bool],
     ) -> None:
-        """One direction, until its sender ends; an end is passed on like bytes."""
+        """One direction, until its sender ends or bytes of it are lost; an end is passed on like bytes."""
+        lost = False
         while True:
             piece = await reader.read(_CHUNK)
             if self.mode == "delay":
                 await asyncio.sleep(self._delay)
             if swallows(piece):
-                pair.lost = True
-            elif not pair.lost:
+                lost = pair.lost = True
+            elif not lost:
                 if not piece:
                     break
                 writer.write(piece)

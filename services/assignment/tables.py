@@ -60,7 +60,7 @@ class CustomerRow(Table, table=True):
 
     __tablename__ = "customer"
     __table_args__ = (
-        Index("customer_case", "case_id", unique=True, postgresql_where=text("case_id IS NOT NULL")),
+        Index("customer_case", "case_id", postgresql_where=text("case_id IS NOT NULL")),
         Index("customer_next_due", "next_due", postgresql_where=text("next_due IS NOT NULL")),
         Index("customer_collector", "collector", "rank", postgresql_where=text("workable")),
         Index("customer_team", "team", "customer_id", postgresql_where=text("case_id IS NOT NULL")),

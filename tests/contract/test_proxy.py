@@ -181,6 +181,8 @@ async def test_drop_responses_lets_the_request_take_effect_and_swallows_the_answ
     await caller.say(b"commit\n")
     await echo.got(b"commit\n")
     assert await caller.hears_nothing()
+    await caller.say(b"again\n")
+    await echo.got(b"again\n")
     await link.set("pass")
     assert await caller.is_reset(), "an answer that was lost does not come late"
 

@@ -30,7 +30,7 @@ FROM jsonb_to_recordset($1::jsonb) AS t (notice_id text, natural_key text, parti
     staff_id text, case_id text, purpose text, channel text, template text, due timestamptz, payload jsonb,
     created_at timestamptz, traceparent text)
 ORDER BY natural_key
-ON CONFLICT (natural_key) DO NOTHING
+ON CONFLICT DO NOTHING
 """
 _READY = "n.state IN ('due', 'waiting') AND n.due <= $1 AND (n.retry_at IS NULL OR n.retry_at <= clock_timestamp())"
 _DUE_PARTITIONS = f"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from services.notify.app import make_gateways
@@ -9,6 +11,7 @@ from services.notify.hand_over import Hands
 from services.notify.rendering import load_issuer
 from shared.events.kinds import MessageChannel
 from shared.events.notices import NoticeUnconfirmed
+from tests import patience
 from tests.integration.notify.conftest import Person, told, until
 from tests.integration.notify.test_at_most_once import _connected, due, quiet, reached, senders
 from tests.proxy import Link
@@ -32,10 +35,14 @@ async def test_a_message_whose_answer_was_lost_on_the_way_is_unconfirmed_and_nev
         async with quiet(house):
             await due(person, channel=channel)
             request = person.mobile.removeprefix("+").encode() if channel == "sms" else b"\r\n.\r\n"
-            answered = (smpp if channel == "sms" else smtp).lose_answer(request)
+            link = smpp if channel == "sms" else smtp
+            answered = link.hold_answer(request)
             other = senders(house, Hands(made, "7/first"))
-            assert await other.to_customers(house.bus) == 1
-            assert answered.is_set()
+            sending = asyncio.create_task(other.to_customers(house.bus))
+            await until(lambda: _arrived(person))  # a long text goes in parts: all of them
+            await asyncio.wait_for(answered.wait(), patience.SECONDS)
+            await link.set("cut")
+            assert await sending == 1
             assert await other.to_customers(house.bus) == 0
     finally:
         await gateway.stop()
@@ -46,7 +53,6 @@ async def test_a_message_whose_answer_was_lost_on_the_way_is_unconfirmed_and_nev
     assert notice["state"] == "unconfirmed"
     open_ones = (await house.get("/v1/notices?state=unconfirmed")).json()["items"]
     assert notice["notice_id"] in [each["notice_id"] for each in open_ones]
-    await until(lambda: _arrived(person))
     assert await reached(person) == 1
     assert [type(fact) for _, fact in await told(house.stage, person.id)] == [NoticeUnconfirmed]
 
