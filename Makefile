@@ -43,11 +43,11 @@ logs: venv ## the last lines of every part's log
 
 .PHONY: test
 test: test-unit ## all tests: the pure ones first, then those on a real PostgreSQL and Kafka (one start for all)
-	@$(PY) -m pytest tests $(FAST:%=--ignore=%)
+	@$(PY) -m pytest --numprocesses 2 --dist loadgroup tests $(FAST:%=--ignore=%)
 
 .PHONY: test-unit
 test-unit: venv ## only the tests that need nothing running: rules, architecture, documents
-	@$(PY) -m pytest $(FAST)
+	@$(PY) -m pytest --numprocesses 2 $(FAST)
 
 .PHONY: chaos
 chaos: venv ## faults thrown at the whole stack, then: what is lost, twice, out of order, stuck? (MINUTES=10 SEED=)

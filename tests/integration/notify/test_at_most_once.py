@@ -226,7 +226,9 @@ async def test_a_stop_that_was_read_after_a_reminder_fell_due_ends_it(person: Pe
     house = person.house
     async with quiet(house), gateways(house) as real:
         await due(person)
-        await house.writers["ingest"].transact(partial(_stop, person))
+        ingest = house.writers["ingest"]
+        uow = await ingest.transact(partial(_stop, person))
+        assert await ingest.published(uow.appended) is not None  # so the barrier opens when it has been read
         assert await senders(house, Hands(real, "7/first")).to_customers(house.bus) == 1
     assert (await person.notice())["state"] == "suppressed"
     assert await reached(person) == 0
