@@ -41,10 +41,9 @@ LEFT JOIN outbox_published p USING (topic, partition) WHERE (topic, partition) =
 """
 
 _NEXT = """
-SELECT g.epoch, g.first, g.count, g.body, s.epoch AS stream_epoch, s.base_epoch, s.base
-FROM outbox_segment g JOIN outbox_stream s USING (topic, partition)
-WHERE (topic, partition) = ($1, $2) AND (g.epoch, g.first + g.count - 1) > ($3, $4)
-ORDER BY g.epoch, g.first LIMIT 64
+SELECT epoch, first, body, base_epoch, base FROM outbox_segment
+WHERE (topic, partition) = ($1, $2) AND (epoch, first + count - 1) > ($3, $4)
+ORDER BY epoch, first LIMIT 64
 """
 
 _PENDING = """
@@ -88,10 +87,10 @@ _RECORD_AND_KEEP = (
     + ", gone AS ("
     + _DONE
     + """
-RETURNING g.topic, g.partition, g.epoch, g.first, g.count, g.body
+RETURNING g.topic, g.partition, g.epoch, g.first, g.count, g.body, g.base_epoch, g.base
 )
-INSERT INTO outbox_kept (topic, partition, epoch, first, count, body, kept_at)
-SELECT topic, partition, epoch, first, count, body, now() FROM gone WHERE topic <> ALL ($6::text[])
+INSERT INTO outbox_kept (topic, partition, epoch, first, count, body, kept_at, base_epoch, base)
+SELECT topic, partition, epoch, first, count, body, now(), base_epoch, base FROM gone WHERE topic <> ALL ($6::text[])
 """
 )
 _NEVER_KEPT = [topic.name for topic in TOPICS if topic.compacted]
@@ -107,17 +106,14 @@ async def load_stream(connection: asyncpg.Connection, key: StreamKey) -> tuple[i
 
 async def next_segments(connection: asyncpg.Connection, key: StreamKey, after: Cursor) -> list[Segment]:
     """Return the segments of one epoch above `after` that follow one another without a hole."""
-    return chain(key, await connection.fetch(_NEXT, *key, *after), after)
+    return chain(key, await connection.fetch(_NEXT, *key, *after))
 
 
-def chain(key: StreamKey, rows: Iterable[Row], after: Cursor) -> list[Segment]:
+def chain(key: StreamKey, rows: Iterable[Row]) -> list[Segment]:
     """Make segments of rows in their order, up to a hole or to the next epoch."""
     found: list[Segment] = []
     for row in rows:
-        # The stream's row knows the base of its present epoch only. Numbers go on growing over epochs, so what came
-        # before the first segment of an older epoch is what was published last.
-        older = after if after.epoch != row["epoch"] else Cursor(0, 0)
-        base = Cursor(row["base_epoch"], row["base"]) if row["epoch"] == row["stream_epoch"] else older
+        base = row["base_epoch"], row["base"]
         segment = Segment(*key, row["epoch"], row["first"], base, unpack(row["body"]))
         if found and (segment.epoch != found[-1].epoch or segment.first != found[-1].last + 1):
             break

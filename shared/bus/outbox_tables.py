@@ -119,6 +119,8 @@ def add_outbox_tables(metadata: MetaData) -> None:
         Column("count", Integer, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("kept_at", instant, nullable=False),
+        Column("base_epoch", BigInteger, nullable=False),
+        Column("base", BigInteger, nullable=False),
         PrimaryKeyConstraint("topic", "partition", "first", "kept_at"),
         postgresql_partition_by="RANGE (kept_at)",
     )

@@ -28,6 +28,11 @@ _HOLDING = """
 SELECT first, body FROM outbox_segment
 WHERE (topic, partition) = ($1, $2) AND epoch = $3 AND first <= $4 AND first + count > $4
 """
+# Both know what came before the first number of an epoch; the stream's row only of its present one.
+_NEXT_NUMBER = """
+SELECT epoch, base_epoch, base FROM outbox_segment WHERE (topic, partition) = ($1, $2) AND first + count - 1 > $3
+ORDER BY epoch, first LIMIT 1
+"""
 _EPOCH = """
 UPDATE outbox_stream
 SET epoch = greatest(epoch + 1, $3 + 1, extract(epoch FROM clock_timestamp())::bigint), base_epoch = $4, base = $5
@@ -40,7 +45,9 @@ WHERE (topic, partition) = ($1, $2) AND first <= $3 AND first + count - 1 > $3
 _CUT = """
 UPDATE outbox_segment SET first = $5, count = $6, body = $7 WHERE (topic, partition, epoch, first) = ($1, $2, $3, $4)
 """
-_RELABEL = "UPDATE outbox_segment SET epoch = $3 WHERE (topic, partition) = ($1, $2) AND first > $4"
+_RELABEL = """
+UPDATE outbox_segment SET epoch = $3, base_epoch = $5, base = $6 WHERE (topic, partition) = ($1, $2) AND first > $4
+"""
 _PUBLISHED = "UPDATE outbox_published SET epoch = $3, sequence = $4 WHERE (topic, partition) = ($1, $2)"
 
 
@@ -66,11 +73,12 @@ async def place_of(connection: asyncpg.Connection, key: StreamKey, tail: Tail | 
             return stream["epoch"], published
         if await _holds(connection, key, tail):
             return stream["epoch"], tail.place
-        # Where nothing of the present epoch was sent, readers know the one before it.
-        unsent = (stream["epoch"], stream["base"]) == published
-        base = Cursor(stream["base_epoch"], stream["base"]) if unsent else published
+        # Where nothing was sent of the epoch that `published` is in, readers know the one before it.
+        at = await connection.fetchrow(_NEXT_NUMBER, *key, published.sequence) or stream
+        unsent = (at["epoch"], at["base"]) == published
+        base = Cursor(at["base_epoch"], at["base"]) if unsent else published
         epoch = await connection.fetchval(_EPOCH, *key, tail.place.epoch, *base)
-        await _relabel(connection, key, epoch, published.sequence)
+        await _relabel(connection, key, epoch, published.sequence, base)
     _log.error(
         "facts were forgotten: a new epoch begun",
         extra={"topic": key[0], "partition": key[1], "epoch": epoch, "sequence": base.sequence},
@@ -84,11 +92,11 @@ async def _holds(connection: asyncpg.Connection, key: StreamKey, tail: Tail) -> 
     return row is not None and unpack(row["body"])[tail.place.sequence - row["first"]].id == tail.id
 
 
-async def _relabel(connection: asyncpg.Connection, key: StreamKey, epoch: int, sent: int) -> None:
+async def _relabel(connection: asyncpg.Connection, key: StreamKey, epoch: int, sent: int, base: Cursor) -> None:
     """Give the facts above the number `sent` to the new epoch; `published` goes with them, so it cannot fall back."""
     half = await connection.fetchrow(_HALF_SENT, *key, sent)
     if half is not None:
         rest = unpack(half["body"])[sent + 1 - half["first"] :]
         await connection.execute(_CUT, *key, half["epoch"], half["first"], sent + 1, len(rest), pack(rest))
-    await connection.execute(_RELABEL, *key, epoch, sent)
+    await connection.execute(_RELABEL, *key, epoch, sent, *base)
     await connection.execute(_PUBLISHED, *key, epoch, sent)

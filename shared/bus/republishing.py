@@ -23,34 +23,31 @@ from shared.ids import uuid7
 _TOPICS = {topic.name: topic for topic in TOPICS}
 
 _STREAM = """
-SELECT s.epoch, s.base_epoch, s.base, coalesce(p.sequence, 0) AS published,
+SELECT coalesce(p.sequence, 0) AS published,
     (SELECT min(first) FROM outbox_segment g WHERE (g.topic, g.partition) = ($1, $2)) AS pending
 FROM outbox_stream s LEFT JOIN outbox_published p USING (topic, partition) WHERE (s.topic, s.partition) = ($1, $2)
 """
 # Numbers grow over epochs, so within one database they alone say what follows what.
 _RUNS = """
-SELECT (array_agg(epoch ORDER BY first))[1] AS epoch, min(first) AS first, max(first + count - 1) AS last
+SELECT min(first) AS first, max(first + count - 1) AS last
 FROM (
     SELECT *, count(*) FILTER (WHERE first IS DISTINCT FROM before) OVER (ORDER BY first) AS run
     FROM (
-        SELECT epoch, first, count, lag(first + count) OVER (ORDER BY first) AS before
+        SELECT first, count, lag(first + count) OVER (ORDER BY first) AS before
         FROM outbox_kept WHERE (topic, partition) = ($1, $2)
     ) AS row
 ) AS numbered
-GROUP BY run ORDER BY 2
+GROUP BY run ORDER BY 1
 """
 _NEXT = """
-SELECT g.epoch, g.first, g.count, g.body, s.epoch AS stream_epoch, s.base_epoch, s.base
-FROM outbox_kept g JOIN outbox_stream s USING (topic, partition)
-WHERE (topic, partition) = ($1, $2) AND g.first <= $4
-    AND g.first >= (SELECT max(first) FROM outbox_kept WHERE (topic, partition) = ($1, $2) AND first <= $3)
-ORDER BY g.first LIMIT 64
+SELECT epoch, first, body, base_epoch, base FROM outbox_kept
+WHERE (topic, partition) = ($1, $2) AND first <= $4
+    AND first >= (SELECT max(first) FROM outbox_kept WHERE (topic, partition) = ($1, $2) AND first <= $3)
+ORDER BY first LIMIT 64
 """
-_EPOCH_OF = """
-SELECT epoch FROM (
-    SELECT epoch, first, count FROM outbox_kept WHERE (topic, partition) = ($1, $2) AND first <= $3
-    ORDER BY first DESC LIMIT 1
-) AS holder WHERE first + count > $3
+_BEFORE = """
+SELECT CASE WHEN base = $3 - 1 THEN base_epoch ELSE epoch END AS epoch, $3 - 1 AS sequence FROM outbox_kept
+WHERE (topic, partition) = ($1, $2) AND first <= $3 ORDER BY first DESC LIMIT 1
 """
 _LAST = "SELECT max(first + count - 1) FROM outbox_kept WHERE (topic, partition) = ($1, $2)"
 _ASK = """
@@ -118,31 +115,17 @@ async def _found(connection: asyncpg.Connection, wish: Wish) -> tuple[int, Curso
     # A segment is kept when all of it is published, so one that is half sent is still the publisher's.
     published = min(stream["published"], (stream["pending"] or stream["published"] + 1) - 1)
     last = published if wish.last is None else wish.last
-    runs = [_run(row, stream["epoch"]) for row in await connection.fetch(_RUNS, *wish.key)]
+    runs = [_Run(row["first"], row["last"]) for row in await connection.fetch(_RUNS, *wish.key)]
     if not any(run.first <= wish.first <= last <= run.last for run in runs):
-        kept = ", ".join(str(run) for run in runs if run.first <= run.last) or "none"
+        kept = ", ".join(map(str, runs)) or "none"
         raise NotKept(f"{wish.first}-{last} is asked for, published is {published}, kept are: {kept}")
     return last, await _before(connection, wish.key, wish.first)
 
 
-def _run(row: asyncpg.Record, stream_epoch: int) -> _Run:
-    """Return which numbers of a run can be sent as they were.
-
-    The first of an epoch says what came before it. Of an earlier epoch that is known by the number before only, so
-    where that is gone the run begins one later.
-    """
-    known = row["epoch"] == stream_epoch or row["first"] == 1
-    return _Run(row["first"] if known else row["first"] + 1, row["last"])
-
-
 async def _before(connection: asyncpg.Connection, key: StreamKey, number: int) -> Cursor:
     """Return the place of the number before a kept one, whether that is kept or not."""
-    stream = await connection.fetchrow(_STREAM, *key)
-    epoch = await connection.fetchval(_EPOCH_OF, *key, number)
-    if stream is not None and (epoch, number - 1) == (stream["epoch"], stream["base"]):
-        return Cursor(stream["base_epoch"], stream["base"])
-    older = await connection.fetchval(_EPOCH_OF, *key, number - 1)
-    return Cursor(epoch if older is None else older, number - 1) if number > 1 else Cursor(0, 0)
+    [row] = await connection.fetch(_BEFORE, *key, number)
+    return Cursor(row["epoch"], row["sequence"])
 
 
 class _Sending:
@@ -175,7 +158,7 @@ class _Sending:
 
     async def _next(self, cursor: Cursor, last: int) -> Sequence[Segment]:
         rows = await self._connection.fetch(_NEXT, *self._key, cursor.sequence + 1, last)
-        segments = chain(self._key, rows, cursor)
+        segments = chain(self._key, rows)
         if not segments or not segments[0].first <= cursor.sequence + 1 <= segments[0].last:
             raise NotKept(f"dropped meanwhile: what follows {cursor}; everything up to there was sent")
         return segments

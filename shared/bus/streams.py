@@ -34,8 +34,8 @@ WITH wanted AS (
         timeline = CASE WHEN s.timeline = '' THEN excluded.timeline ELSE s.timeline END
     RETURNING topic, partition, epoch, head, base_epoch, base, timeline
 ), stored AS (
-    INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
-    SELECT topic, partition, h.epoch, h.head - w.count + 1, w.count, w.body, clock_timestamp()
+    INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at, base_epoch, base)
+    SELECT topic, partition, h.epoch, h.head - w.count + 1, w.count, w.body, clock_timestamp(), h.base_epoch, h.base
     FROM heads h JOIN wanted w USING (topic, partition)
 )
 SELECT topic, partition, epoch, head, base_epoch, base,

@@ -135,6 +135,28 @@ def bus_tables_v4(op: Migration) -> None:
         op.execute(text(statement))
 
 
+_DDL_V5 = (
+    "ALTER TABLE outbox_segment ADD base_epoch bigint, ADD base bigint",
+    # An older epoch's first segment that is still here follows what was published last.
+    """
+    UPDATE outbox_segment g SET
+        base_epoch = CASE WHEN g.epoch = s.epoch THEN s.base_epoch ELSE coalesce(p.epoch, 0) END,
+        base = CASE WHEN g.epoch = s.epoch THEN s.base ELSE coalesce(p.sequence, 0) END
+    FROM outbox_stream s LEFT JOIN outbox_published p USING (topic, partition)
+    WHERE (g.topic, g.partition) = (s.topic, s.partition)
+    """,
+    "ALTER TABLE outbox_segment ALTER base_epoch SET NOT NULL, ALTER base SET NOT NULL",
+    "TRUNCATE outbox_kept",
+    "ALTER TABLE outbox_kept ADD base_epoch bigint NOT NULL, ADD base bigint NOT NULL",
+)
+
+
+def bus_tables_v5(op: Migration) -> None:
+    """Have every segment say what came before its epoch's first number (E2); what was kept before cannot say it."""
+    for statement in _DDL_V5:
+        op.execute(text(statement))
+
+
 def add_bus_tables(metadata: MetaData) -> None:
     """Describe the bus's tables on a service's metadata, as the steps above create them."""
     instant = DateTime(timezone=True)
@@ -175,6 +197,8 @@ def add_bus_tables(metadata: MetaData) -> None:
         Column("count", Integer, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("appended_at", instant, nullable=False),
+        Column("base_epoch", BigInteger, nullable=False),
+        Column("base", BigInteger, nullable=False),
         PrimaryKeyConstraint("topic", "partition", "epoch", "first"),
     )
     Table(

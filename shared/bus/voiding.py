@@ -41,15 +41,20 @@ SELECT reason, voided_by, asked_at FROM outbox_void
 WHERE (topic, partition, sequence) = ($1, $2, $3) AND done_at IS NULL
 """
 _DONE = "UPDATE outbox_void SET done_at = clock_timestamp() WHERE (topic, partition, sequence) = ($1, $2, $3)"
-_LOCK = "SELECT epoch, base FROM outbox_stream WHERE (topic, partition) = ($1, $2) FOR UPDATE"
+_LOCK = "SELECT FROM outbox_stream WHERE (topic, partition) = ($1, $2) FOR UPDATE"
 _SEGMENT = """
 SELECT epoch, first, body FROM outbox_segment
 WHERE (topic, partition) = ($1, $2) AND first <= $3 AND first + count > $3 FOR UPDATE
 """
 _REPLACE = "UPDATE outbox_segment SET body = $5 WHERE (topic, partition, epoch, first) = ($1, $2, $3, $4)"
+_EPOCH_OF_HOLE = """
+SELECT epoch, base_epoch, base FROM outbox_segment WHERE (topic, partition) = ($1, $2) AND base < $3 AND first > $3
+UNION ALL SELECT epoch, base_epoch, base FROM outbox_stream WHERE (topic, partition) = ($1, $2) AND base < $3
+ORDER BY 1 LIMIT 1
+"""
 _FILL = """
-INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
-VALUES ($1, $2, $3, $4, 1, $5, clock_timestamp())
+INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at, base_epoch, base)
+VALUES ($1, $2, $3, $4, 1, $5, clock_timestamp(), $6, $7)
 """
 
 
@@ -94,8 +99,9 @@ async def give_up_if_asked(connection: asyncpg.Connection, key: StreamKey, curso
         asked = Asked(row["reason"], row["voided_by"], row["asked_at"])
         segment = await connection.fetchrow(_SEGMENT, *key, number)
         if segment is None:  # the fact itself is gone: a hole
-            epoch = stream["epoch"] if number > stream["base"] else cursor.epoch
-            await connection.execute(_FILL, *key, epoch, number, pack([void(number, None, asked)]))
+            known = await connection.fetchrow(_EPOCH_OF_HOLE, *key, number)
+            epoch, *base = known or (cursor.epoch, 0, 0)
+            await connection.execute(_FILL, *key, epoch, number, pack([void(number, None, asked)]), *base)
         else:
             facts, at = list(unpack(segment["body"])), number - segment["first"]
             facts[at] = void(number, facts[at], asked)

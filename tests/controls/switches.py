@@ -47,8 +47,8 @@ WITH wanted AS (
     INSERT INTO outbox_stream (topic, partition, epoch, head, base_epoch, base, timeline)
     SELECT topic, partition, 1, 0, 0, 0, '' FROM wanted ON CONFLICT DO NOTHING
 )
-INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at)
-SELECT topic, partition, 1, first, count, body, clock_timestamp() FROM wanted
+INSERT INTO outbox_segment (topic, partition, epoch, first, count, body, appended_at, base_epoch, base)
+SELECT topic, partition, 1, first, count, body, clock_timestamp(), 0, 0 FROM wanted
 """
 
 

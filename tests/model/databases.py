@@ -57,16 +57,14 @@ class Producer:
             {
                 "epoch": one.epoch,
                 "first": one.first,
-                "count": len(one.facts),
                 "body": msgspec.msgpack.encode(list(one.facts)),
-                "stream_epoch": self.epoch,
-                "base_epoch": self.base[0],
-                "base": self.base[1],
+                "base_epoch": one.base[0],
+                "base": one.base[1],
             }
             for one in sorted(self.segments)
             if Cursor(one.epoch, one.last) > cursor
         ]
-        return chain(KEY, rows, cursor)
+        return chain(KEY, rows)
 
     def record(self, cursor: Cursor, term: int) -> bool:
         """Move `published` (P6); tell whether the term was still of the stream's epoch."""

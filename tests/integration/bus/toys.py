@@ -26,7 +26,7 @@ from shared.bus.limits import FactLimits
 from shared.bus.outbox_tables import add_outbox_acts, add_outbox_keeping
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
-from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3, bus_tables_v4
+from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3, bus_tables_v4, bus_tables_v5
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.clock import Clock, FrozenClock
 from shared.db.guard import all_saved
@@ -168,6 +168,7 @@ def _create(connection: Connection) -> None:
     add_outbox_acts(operations)
     bus_tables_v4(operations)
     add_outbox_keeping(operations)
+    bus_tables_v5(operations)
     connection.execute(text(_TABLE))
 
 
