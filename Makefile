@@ -43,7 +43,7 @@ logs: venv ## the last lines of every part's log
 
 .PHONY: test
 test: test-unit ## all tests: the pure ones first, then those on a real PostgreSQL and Kafka (one start for all)
-	@$(PY) -m pytest --numprocesses 2 --dist loadgroup tests $(FAST:%=--ignore=%)
+	@$(PY) -m pytest --numprocesses 2 --dist loadscope tests $(FAST:%=--ignore=%)
 
 .PHONY: test-unit
 test-unit: venv ## only the tests that need nothing running: rules, architecture, documents
