@@ -23,8 +23,8 @@ _BEFORE: Mapping[Record, tuple[int, ...]] = MappingProxyType(
 _PAID_SHARE: Mapping[Record, float] = MappingProxyType({"good": 1.0, "fair": 0.3, "poor": 0.08})
 
 
-def contacts_changed(customer: Customer, at: datetime, zone: str, city: str) -> Event:
-    """Who the customer is and how to be reached."""
+def contacts_changed(customer: Customer, at: datetime, zone: str, city: str, *, again: str = "") -> Event:
+    """Who the customer is and how to be reached. `again`: what names a later one; each has an id of its own."""
     data = {
         "customer_id": customer.customer_id,
         "as_of": at.isoformat(),
@@ -48,7 +48,7 @@ def contacts_changed(customer: Customer, at: datetime, zone: str, city: str) -> 
             for window in customer.home
         ],
     }
-    return _event("customer.contacts_changed", f"contacts-{customer.customer_id}", at, data)
+    return _event("customer.contacts_changed", f"contacts-{customer.customer_id}{again}", at, data)
 
 
 def overdue_reported(customer: Customer, account: Account, at: datetime, zone: ZoneInfo) -> Event:
@@ -71,24 +71,25 @@ def overdue_reported(customer: Customer, account: Account, at: datetime, zone: Z
         "principal_past_due": account.past_due - interest - fee,
         "interest_past_due": interest,
         "late_fee": fee,
-        "balance": account.past_due * 11 // 10,
+        "balance": account.months[0].statement if account.months else account.past_due * 11 // 10,
         "credit_limit": account.credit_limit,
-        "periods_past_due": periods if account.past_due else 0,
+        "periods_past_due": periods if account.past_due or account.months else 0,
         "history": _history(account, periods, today),
     }
     return _event("account.overdue_reported", f"overdue-{account.account_id}-{today}", at, data)
 
 
+# A letter parts an account's number from what follows it: without one, some ids would pass for full card numbers.
 def payment_posted(customer_id: str, account: Account, number: int, amount: int, at: datetime) -> Event:
     """A payment, counted from now."""
     data = _payment(customer_id, account, number, amount) | {"valued_at": at.isoformat()}
-    return _event("payment.posted", f"pay-{account.account_id}-{number}", at, data)
+    return _event("payment.posted", f"pay-{account.account_id}-p{number}", at, data)
 
 
 def payment_reversed(customer_id: str, account: Account, number: int, amount: int, at: datetime) -> Event:
     """The payment of that number was taken back."""
     data = _payment(customer_id, account, number, amount) | {"reversed_at": at.isoformat()}
-    return _event("payment.reversed", f"reverse-{account.account_id}-{number}", at, data)
+    return _event("payment.reversed", f"reverse-{account.account_id}-p{number}", at, data)
 
 
 def account_cured(customer_id: str, account: Account, at: datetime) -> Event:
@@ -119,13 +120,18 @@ def _payment(customer_id: str, account: Account, number: int, amount: int) -> Ev
     return {
         "customer_id": customer_id,
         "account_id": account.account_id,
-        "payment_id": f"P-{account.account_id}-{number}",
+        "payment_id": f"P-{account.account_id}-p{number}",
         "currency": account.currency,
         "amount": amount,
     }
 
 
 def _history(account: Account, periods: int, today: date) -> list[Event]:
+    if account.months:
+        return [
+            {"month": _month(today, ago), "status": each.status, "statement_balance": each.statement, "paid": each.paid}
+            for ago, each in enumerate(account.months)
+        ]
     before = _BEFORE[account.record]
     statement = account.credit_limit // 4
     months = []

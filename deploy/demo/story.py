@@ -60,7 +60,8 @@ def _when(value: object) -> object:
     return When(day=int(match["day"]), at=time.fromisoformat(match["time"]))
 
 
-def _kind_alone(value: object) -> object:
+def kind_alone(value: object) -> object:
+    """Take a kind that stands alone for the whole: `no_answer` for `{kind: no_answer}`."""
     return {"kind": value} if isinstance(value, str) else value
 
 
@@ -86,7 +87,7 @@ class Act(_Part):
     """Something that happens by itself. `account`: the n-th of the customer's, or all; `share`: of what is owed."""
 
     when: Moment
-    do: Literal["pay", "reverse", "cure", "stop", "lift", "opt_out"]
+    do: Literal["pay", "reverse", "cure", "stop", "lift", "opt_out", "move"]
     account: int | Literal["all"] = "all"
     share: float = Field(default=1.0, gt=0, le=1)
     stop: StopKind | None = None
@@ -106,8 +107,16 @@ class Window(_Part):
     until: time
 
 
+class Month(_Part):
+    """A month of an account: its status as the card system has it, what stood on the statement, what was paid."""
+
+    status: int
+    statement: int
+    paid: int = Field(ge=0)
+
+
 class Account(_Part):
-    """An overdue card. `record`: how the last six months were paid."""
+    """An overdue card. `record`: how the last six months were paid; `months`: the same exactly, newest first."""
 
     account_id: str
     last4: str = Field(pattern=r"^\d{4}$")
@@ -117,26 +126,49 @@ class Account(_Part):
     days_past_due: int = Field(ge=0, le=400)
     credit_limit: int = Field(gt=0)
     record: Record
+    months: tuple[Month, ...] = ()
+
+
+class Home(_Part):
+    """Where somebody lives: the address, and its place in degrees (WGS 84) where that is known."""
+
+    district: str
+    street: str
+    latitude: float | None = None
+    longitude: float | None = None
 
 
 class Customer(_Part):
-    """One of the thirty. `story`: what becomes of a named one, in one line; none for the others."""
+    """A cardholder. `story`: what becomes of a named one, in one line; `manner`: what one of a portfolio does.
+
+    `moves_to`: the new home of one who moves.
+    """
 
     customer_id: str
     story: str | None = None
+    manner: str | None = None
     name: str
     language: Language = "zh"
     phone: str = Field(pattern=r"^\+86\d{11}$")
     email: str | None
     district: str
     street: str
+    latitude: float | None = None
+    longitude: float | None = None
+    moves_to: Home | None = None
     hazard: str | None = None
     home: tuple[Window, ...] = ()
     reported: Moment = When(day=1, at=time(8, 30))
     accounts: tuple[Account, ...] = Field(min_length=1)
-    calls: tuple[Annotated[Call, BeforeValidator(_kind_alone)], ...] = ()
-    doors: tuple[Annotated[Door, BeforeValidator(_kind_alone)], ...] = ()
+    calls: tuple[Annotated[Call, BeforeValidator(kind_alone)], ...] = ()
+    doors: tuple[Annotated[Door, BeforeValidator(kind_alone)], ...] = ()
     acts: tuple[Act, ...] = ()
+
+    @model_validator(mode="after")
+    def _knows_where_to_move(self) -> Self:
+        if self.moves_to is None and any(act.do == "move" for act in self.acts):
+            raise ValueError("whoever moves needs `moves_to`")
+        return self
 
     @property
     def label(self) -> str:
@@ -161,13 +193,13 @@ class Group(_Part):
     record: Record
     home: tuple[Window, ...] = ()
     hazard: str | None = None
-    calls: tuple[Annotated[Call, BeforeValidator(_kind_alone)], ...] = ()
-    doors: tuple[Annotated[Door, BeforeValidator(_kind_alone)], ...] = ()
+    calls: tuple[Annotated[Call, BeforeValidator(kind_alone)], ...] = ()
+    doors: tuple[Annotated[Door, BeforeValidator(kind_alone)], ...] = ()
     acts: tuple[Act, ...] = ()
 
 
 class Member(_Part):
-    """A colleague. `areas`: the districts of a field collector."""
+    """A colleague. `areas`: the districts of a field collector; `languages`: those that the colleague speaks."""
 
     staff_id: str
     name: str
@@ -175,11 +207,12 @@ class Member(_Part):
     team: str
     email: str
     areas: tuple[str, ...] = ()
+    languages: tuple[Language, ...] = ("zh",)
     recorder_id: str | None = None
 
 
-class Story(_Part):
-    """The whole: `days` are the working days, in order."""
+class Stage(_Part):
+    """Where and when it plays, and who works there: `days` are the working days, in order."""
 
     title: str
     zone: str
@@ -187,15 +220,6 @@ class Story(_Part):
     seed: int
     days: tuple[date, ...] = Field(min_length=1)
     staff: tuple[Member, ...]
-    customers: tuple[Customer, ...]
-    others: tuple[Group, ...]
-
-    @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Self:
-        faults = [*_numbers(self), *_identities(self), *_calendar(self), *_moments(self), *_reversals(self)]
-        if faults:
-            raise ValueError("; ".join(faults))
-        return self
 
     @property
     def zone_info(self) -> ZoneInfo:
@@ -214,6 +238,20 @@ class Story(_Part):
     def of_role(self, role: StaffRole) -> tuple[Member, ...]:
         """The colleagues of one role, in the file's order."""
         return tuple(member for member in self.staff if member.role == role)
+
+
+class Story(Stage):
+    """The whole story: the named customers, and groups for the others."""
+
+    customers: tuple[Customer, ...]
+    others: tuple[Group, ...]
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        faults = [*_numbers(self), *_identities(self), *_calendar(self), *_moments(self), *_reversals(self)]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
 
 def load(path: Path = PACKAGED) -> Story:
