@@ -9,6 +9,8 @@ MINUTES = 10
 SEED =
 SECONDS = 300
 UCI =
+CUSTOMERS =
+PORTFOLIO =
 FAST = tests/unit tests/model tests/architecture tests/docs
 
 .PHONY: help
@@ -22,8 +24,8 @@ venv: ## make .venv from the lock with plain pip (every target below does this b
 	@PYTHON='$(PYTHON)' sh deploy/venv.sh
 
 .PHONY: demo
-demo: venv ## the whole story: start everything, follow thirty customers for five working days, check, stop
-	@$(PY) -m deploy.demo
+demo: venv ## the whole story: start everything, follow thirty customers for five working days, check, stop (CUSTOMERS=300 or PORTFOLIO=FILE: a portfolio)
+	@$(PY) -m deploy.demo $(CUSTOMERS:%=--customers %) $(PORTFOLIO:%=--portfolio %) $(SEED:%=--seed %)
 
 .PHONY: up
 up: venv ## start PostgreSQL, Kafka, the mail and SMS catchers and the five services, and wait until they are ready

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from deploy.demo import events
 from deploy.demo.client import CARD_SYSTEM, Client, Refusal
 from deploy.demo.events import Event
 from deploy.demo.invariants import MESSAGE_CHANNELS, Silence
-from deploy.demo.story import Account, Act, Customer, Story
+from deploy.demo.story import Account, Act, Customer, Stage
 
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+_TAKEN: Final = frozenset({"accepted", "replayed"})
+_A_BATCH: Final = 400
+"""So many events are sent at once: below what intake takes, in number and in bytes."""
 
 
 @dataclass
@@ -32,7 +37,7 @@ class CardSystem:
     `taken`: everything that was accepted; `answers`: how often intake said what.
     """
 
-    def __init__(self, client: Client, story: Story, people: Sequence[Customer], now: Callable[[], datetime]) -> None:
+    def __init__(self, client: Client, story: Stage, people: Sequence[Customer], now: Callable[[], datetime]) -> None:
         self._client = client
         self._story = story
         self._now = now
@@ -42,6 +47,7 @@ class CardSystem:
             for account in customer.accounts
         }
         self.taken: list[Event] = []
+        self._known: set[str] = set()
         self.answers: dict[str, int] = {}
         self.silences: list[Silence] = []
 
@@ -90,8 +96,39 @@ class CardSystem:
                 return [await self._stop(customer, act)]
             case "lift":
                 return [await self._lift(customer, act)]
+            case "opt_out" | "move":
+                return [await (self._opt_out(customer) if act.do == "opt_out" else self._move(customer))]
+
+    async def together(self, acts: Sequence[tuple[Customer, Act]]) -> Counter[str]:
+        """Do at once what many customers do at one instant; how many did what.
+
+        Raises:
+            ValueError: an act that nobody does in a crowd.
+        """
+        did = [(customer, act, event) for customer, act in acts for event in self._events_of(customer, act)]
+        answers = await self._send([event for _, _, event in did])
+        for (customer, act, _), answer in zip(did, answers, strict=True):
+            if act.do == "stop":
+                self._silence(customer, answer.get("effective_at"), MESSAGE_CHANNELS, f"stop {act.stop}")
+            elif act.do == "pay":
+                self._silence_if_settled(customer, [answer])
+        await asyncio.gather(*(self._opt_out(customer) for customer, act in acts if act.do == "opt_out"))
+        return Counter(act.do for _, act in acts)
+
+    def _events_of(self, customer: Customer, act: Act) -> Iterator[Event]:
+        match act.do:
+            case "pay":
+                for book in self._chosen(customer, act):
+                    if book.owed > 0:
+                        yield self._payment(book, max(1, round(book.owed * act.share)))
+            case "stop":
+                yield events.stop_set(customer.customer_id, str(act.stop), self._now())
+            case "move":
+                yield self._moved(customer)
             case "opt_out":
-                return [await self._opt_out(customer)]
+                return  # is told to notify, not to intake
+            case _:
+                raise ValueError(f"nobody does {act.do} in a crowd")
 
     async def pay(self, customer: Customer, amount: int) -> list[str]:
         """The customer pays an amount, the largest debt first."""
@@ -107,13 +144,18 @@ class CardSystem:
         books = [self._books[account.account_id] for account in customer.accounts]
         return books if act is None or act.account == "all" else [books[act.account]]
 
-    async def _pay(self, book: _Book, amount: int) -> str:
+    def _payment(self, book: _Book, amount: int) -> Event:
         number = len(book.paid) + 1
-        at = self._now()
-        event = events.payment_posted(book.customer.customer_id, book.account, number, amount, at)
         book.paid[number] = amount
         book.owed -= amount
-        answers = await self._send([event])
+        return events.payment_posted(book.customer.customer_id, book.account, number, amount, self._now())
+
+    def _moved(self, customer: Customer) -> Event:
+        at = self._now()
+        return events.contacts_changed(moved(customer), at, self._story.zone, self._story.city, again=f"-m{at:%m%d}")
+
+    async def _pay(self, book: _Book, amount: int) -> str:
+        answers = await self._send([self._payment(book, amount)])
         self._silence_if_settled(book.customer, answers)
         whole = "everything" if self.owed(book.customer) == 0 else "a part"
         return f"还款 [b]{book.customer.label}[/b] pays {money(amount)}, {whole}"
@@ -150,13 +192,38 @@ class CardSystem:
         self._silence(customer, answer.get("effective_at"), frozenset({"sms"}), "opt-out of SMS")
         return f"退订 [b]{customer.label}[/b] wants no more SMS"
 
-    async def _send(self, batch: Sequence[Event]) -> list[Mapping[str, Any]]:
-        headers = {"content-type": _BATCH}
-        answer = await self._client.call(CARD_SYSTEM, "POST", "ingest", "/v1/events", list(batch), headers)
-        items: list[Mapping[str, Any]] = answer.body["items"]
-        for event, item in zip(batch, items, strict=True):
+    async def _move(self, customer: Customer) -> str:
+        await self._send([self._moved(customer)])
+        return f"搬家 [b]{customer.label}[/b] has moved"
+
+    async def _send(self, told: Sequence[Event]) -> list[Mapping[str, Any]]:
+        items = await self.ask(told)
+        for event, item in zip(told, items, strict=True):
             self._note(event, item)
         return items
+
+    async def ask(self, told: Sequence[Event]) -> list[Mapping[str, Any]]:
+        """Send events and return what intake says of each; nothing is noted."""
+        headers, items = {"content-type": _BATCH}, []
+        for first in range(0, len(told), _A_BATCH):
+            batch = list(told[first : first + _A_BATCH])
+            answer = await self._client.call(CARD_SYSTEM, "POST", "ingest", "/v1/events", batch, headers)
+            items += answer.body["items"]
+        return items
+
+    async def recognise(self, told: Sequence[Event]) -> Counter[str]:
+        """Send again what somebody else has sent, and note what of it intake has taken; how often it said what.
+
+        What was refused is owed by nobody.
+        """
+        outcomes: Counter[str] = Counter()
+        for event, item in zip(told, await self.ask(told), strict=True):
+            outcomes[item["outcome"]] += 1
+            if item["outcome"] in _TAKEN:
+                self._note(event, item)
+            else:
+                self._books[event["data"]["account_id"]].owed = 0
+        return outcomes
 
     def _note(self, event: Event, item: Mapping[str, Any]) -> None:
         outcome = str(item["outcome"])
@@ -164,7 +231,8 @@ class CardSystem:
         if outcome == "rejected":
             raise Refusal("POST", "ingest /v1/events", 422, item.get("problem", {}))
         # A call whose answer was lost is repeated and then answered "replayed": it was taken all the same.
-        if outcome != "conflict" and all(event["id"] != known["id"] for known in self.taken):
+        if outcome != "conflict" and event["id"] not in self._known:
+            self._known.add(event["id"])
             self.taken.append(event)
 
     def _silence_if_settled(self, customer: Customer, answers: Sequence[Mapping[str, Any]]) -> None:
@@ -184,6 +252,18 @@ class CardSystem:
             each.until_at(now) if each.customer_id == customer.customer_id and each.whole else each
             for each in self.silences
         ]
+
+
+def moved(customer: Customer) -> Customer:
+    """Return the customer as who lives in the new home.
+
+    Raises:
+        ValueError: the customer does not move.
+    """
+    home = customer.moves_to
+    if home is None:
+        raise ValueError(f"{customer.customer_id} does not move")
+    return customer.model_copy(update=home.model_dump())
 
 
 def money(minor: int) -> str:

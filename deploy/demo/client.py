@@ -21,6 +21,10 @@ _TRY_SECONDS = 90.0
 """How long a call is tried again while a service is away: longer than a killed one needs to be back."""
 _PAUSE = 0.15
 _AWAY = 503
+_AT_ONCE = 24
+"""So many calls are under way at most: fewer than a service lets in at once."""
+_TOKEN_SECONDS = 600.0
+"""A token is used for so long; the issuer's last longer."""
 
 
 class Refusal(Exception):
@@ -73,7 +77,8 @@ class Client:
     urls: Mapping[str, str]
     token_of: Callable[[Caller], Awaitable[str]]
     retries: int = 0
-    _tokens: dict[Caller, str] = field(default_factory=dict)
+    _tokens: dict[Caller, tuple[str, float]] = field(default_factory=dict)
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def get(self, who: Caller, service: str, path: str) -> Json:
         """The body of a GET."""
@@ -116,6 +121,14 @@ class Client:
             return Answer(answer.status_code, _json(answer), answer.headers.get("etag"))
         raise Refusal(method, f"{service} {path}", answer.status_code, _json(answer) or {})
 
+    async def token(self, who: Caller) -> str:
+        """A token that is good for some minutes yet."""
+        token, until = self._tokens.get(who, ("", 0.0))
+        if time.monotonic() >= until:
+            token = await self.token_of(who)
+            self._tokens[who] = token, time.monotonic() + _TOKEN_SECONDS
+        return token
+
     async def plain(self, url: str) -> httpx.Response:
         """A GET without a token: metrics, readiness, the catchers.
 
@@ -127,9 +140,7 @@ class Client:
     async def _persist(
         self, who: Caller, method: str, url: str, body: Json, headers: Mapping[str, str]
     ) -> httpx.Response:
-        if who not in self._tokens:
-            self._tokens[who] = await self.token_of(who)
-        signed = {**headers, "authorization": f"Bearer {self._tokens[who]}"}
+        signed = {**headers, "authorization": f"Bearer {await self.token(who)}"}
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         return await self._again(
             lambda: self.http.request(method, url, content=content, headers=signed), f"{method} {url}"
@@ -139,7 +150,8 @@ class Client:
         deadline = time.monotonic() + _TRY_SECONDS
         while True:
             try:
-                answer = await ask()
+                async with self._gate:
+                    answer = await ask()
                 if answer.status_code != _AWAY:
                     return answer
                 why = "503"

@@ -68,10 +68,12 @@ class Stepper:
         file: the file that the services read.
         now: where the clock stands first.
         services: who has to be at rest.
+        patience: how many seconds a step may take at most.
     """
 
-    def __init__(self, file: Path, now: datetime, services: Sequence[str]) -> None:
+    def __init__(self, file: Path, now: datetime, services: Sequence[str], patience: float = _REST_SECONDS) -> None:
         self._file = file
+        self._patience = patience
         self._services = tuple(services)
         self.now = now
         self.steps = 0
@@ -99,8 +101,8 @@ class Stepper:
             if at_rest(before, now):
                 self.seconds += time.monotonic() - begun
                 return now
-            if time.monotonic() - begun > _REST_SECONDS:
-                raise NotAtRest(_busy(self.now, now))
+            if time.monotonic() - begun > self._patience:
+                raise NotAtRest(_busy(self.now, now, self._patience))
             before = now
             await asyncio.sleep(_PAUSE)
 
@@ -112,8 +114,8 @@ async def _ask(client: Client, service: str) -> Rest:
         return Rest(service, idle=False, waiting_for=(str(error),), next_due=None, mark=-1)
 
 
-def _busy(now: datetime, rests: Sequence[Rest]) -> str:
-    lines = [f"at {now.isoformat()} these are not at rest after {_REST_SECONDS:g} s:"]
+def _busy(now: datetime, rests: Sequence[Rest], seconds: float) -> str:
+    lines = [f"at {now.isoformat()} these are not at rest after {seconds:g} s:"]
     lines += [
         f"  {rest.service}: {', '.join(rest.waiting_for) or 'its mark keeps moving'}" for rest in rests if not rest.idle
     ]

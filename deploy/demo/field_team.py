@@ -11,10 +11,8 @@ from typing import Any, Final
 from deploy.demo.agenda import Agenda
 from deploy.demo.card_system import CardSystem
 from deploy.demo.client import Caller, Client
-from deploy.demo.planning import Slot, fit
-from deploy.demo.story import Customer, DoorAnswer, Member, Story
-
-Visit = Mapping[str, Any]
+from deploy.demo.planning import Place, Slot, Visit, fit, in_order
+from deploy.demo.story import Customer, DoorAnswer, Member, Stage
 
 MET: Final[Mapping[DoorAnswer, tuple[str, str]]] = MappingProxyType(
     {
@@ -44,15 +42,15 @@ class FieldTeam:
     """The collectors of the field side. `days`: on which they go out; `doors`: visits made or tried, by customer."""
 
     client: Client
-    story: Story
+    story: Stage
     people: Mapping[str, Customer]
     card_system: CardSystem
     agenda: Agenda
     now: Callable[[], datetime]
     days: Sequence[date]
     doors: dict[str, int] = field(default_factory=dict)
-    slots: list[Slot] = field(default_factory=list)
-    """Everything that was ever planned."""
+    slots: list[tuple[Slot, frozenset[str]]] = field(default_factory=list)
+    """Everything that was ever planned, with who goes."""
 
     async def file_plans(self) -> list[str]:
         """Each collector plans the own visits that have no hours yet, or whose hours have passed."""
@@ -63,12 +61,13 @@ class FieldTeam:
 
     async def _file_plan(self, member: Member) -> list[str]:
         visits = await self.client.pages(Caller.of(member), "fieldvisit", "/v1/visits?limit=100")
-        mine = [visit for visit in visits if self._is_to_plan(visit, member)]
+        mine = in_order([visit for visit in visits if self._is_to_plan(visit, member)], self._places())
         if not mine:
             return []
         now = self.now()
         lead = _LEAD_IN_THE_EVENING if now.astimezone(self.story.zone_info).time() > _NOON else _LEAD
-        taken = [slot for slot in self.slots if slot.ends_at > now]
+        pair = frozenset({member.staff_id, self._companion(member).staff_id})
+        taken = [slot for slot, who in self.slots if slot.ends_at > now and who & pair]
         today = now.astimezone(self.story.zone_info).date()
         slots = fit(mine, now + lead, [day for day in self.days if day >= today], taken, self.story.zone_info)
         by_id = {visit["visit_id"]: visit for visit in mine}
@@ -78,11 +77,18 @@ class FieldTeam:
         for slot, item in zip(slots, answer["items"], strict=True):
             visit = by_id[slot.visit_id]
             if item["outcome"] == "planned":
-                self.slots.append(slot)
+                self.slots.append((slot, pair))
                 self._schedule(slot, visit, member)
             else:
                 told.append(f"未列入计划 {self._customer(visit).label}: {item['problem'].get('detail')}")
         return told
+
+    def _places(self) -> dict[str, Place]:
+        return {
+            each.customer_id: (each.latitude, each.longitude)
+            for each in self.people.values()
+            if each.latitude is not None and each.longitude is not None
+        }
 
     def _is_to_plan(self, visit: Visit, member: Member) -> bool:
         if visit["field_agent_id"] != member.staff_id or visit["state"] not in _OPEN_STATES:

@@ -126,12 +126,12 @@ def effects_twice(seen: Seen) -> Verdict:
 
 def notices_after_a_stop(seen: Seen) -> Verdict:
     """No notice was decided after the stop's acknowledgement, and none arrived after `effective_at`."""
+    notices, arrivals = _by_customer(seen)
     faults = [
         f"{notice['notice_id']} to {silence.customer_id} was decided after {silence.why}"
         for silence in seen.silences
-        for notice in seen.notices
-        if notice["customer_id"] == silence.customer_id
-        and notice["channel"] in silence.channels
+        for notice in notices.get(silence.customer_id, ())
+        if notice["channel"] in silence.channels
         and notice["state"] in _LEFT
         and notice.get("barrier_at")
         and silence.covers(datetime.fromisoformat(notice["barrier_at"]), silence.acknowledged_at)
@@ -139,10 +139,8 @@ def notices_after_a_stop(seen: Seen) -> Verdict:
     faults += [
         f"{arrival.channel} to {silence.customer_id} arrived after {silence.why} was effective"
         for silence in seen.silences
-        for arrival in seen.arrivals
-        if arrival.customer_id == silence.customer_id
-        and arrival.channel in silence.channels
-        and silence.covers(arrival.at, silence.effective_at)
+        for arrival in arrivals.get(silence.customer_id, ())
+        if arrival.channel in silence.channels and silence.covers(arrival.at, silence.effective_at)
     ]
     return Verdict("notices after a stop", f"{len(seen.silences)} stops", tuple(faults))
 
@@ -173,6 +171,17 @@ def dead_letters(seen: Seen) -> Verdict:
     """No service has put a fact aside."""
     faults = [f"{service}: {count}" for service, count in seen.dead_letters.items() if count]
     return Verdict("dead letters", f"{len(seen.dead_letters)} services", tuple(faults))
+
+
+def _by_customer(seen: Seen) -> tuple[dict[str, list[Row]], dict[str, list[Arrival]]]:
+    """Notices and arrivals by customer: a portfolio has thousands of each, and of stops."""
+    notices: dict[str, list[Row]] = {}
+    arrivals: dict[str, list[Arrival]] = {}
+    for notice in seen.notices:
+        notices.setdefault(notice["customer_id"], []).append(notice)
+    for arrival in seen.arrivals:
+        arrivals.setdefault(arrival.customer_id, []).append(arrival)
+    return notices, arrivals
 
 
 def _reminders_twice(seen: Seen) -> Iterator[str]:

@@ -14,7 +14,7 @@ from deploy.demo.client import Caller, Client, Refusal
 from deploy.demo.clocking import Rest
 from deploy.demo.events import Event
 from deploy.demo.invariants import Arrival, Seen, Silence
-from deploy.demo.story import Customer, Story
+from deploy.demo.story import Customer, Stage
 
 Row = Mapping[str, Any]
 
@@ -27,32 +27,37 @@ _NOT_COUNTED = frozenset({"case_aged"})
 
 @dataclass(frozen=True)
 class Cases:
-    """Every case of the thirty with its timeline, and every grading."""
+    """Every case of the customers with its timeline, and every grading."""
 
     cases: Sequence[Row]
     timelines: Mapping[str, Sequence[Row]]
     grades: Sequence[Row]
     """Each with its `customer_id`."""
 
-    def of(self, customer_id: str) -> list[Row]:
-        """The timeline entries of all cases of a customer."""
-        mine = [case["case_id"] for case in self.cases if case["customer_id"] == customer_id]
-        return [entry for case_id in mine for entry in self.timelines[case_id]]
+    def by_customer(self) -> dict[str, list[Row]]:
+        """The timeline entries of all cases of each customer who has one."""
+        found: dict[str, list[Row]] = {}
+        for case in self.cases:
+            found.setdefault(case["customer_id"], []).extend(self.timelines[case["case_id"]])
+        return found
 
 
 class Observer:
     """Looks as the supervisor, the assistant and the operator may."""
 
-    def __init__(self, client: Client, story: Story, people: Sequence[Customer]) -> None:
+    def __init__(self, client: Client, story: Stage, people: Sequence[Customer]) -> None:
         self._client = client
         self._story = story
         self._people = people
+        self._places = {each.customer_id: place for place, each in enumerate(people)}
         self.supervisor = Caller.of(story.of_role("supervisor")[0])
         self.assistant = Caller.of(story.of_role("admin_assistant")[0])
 
     async def notices(self) -> list[Row]:
-        """Every notice to the thirty."""
-        return await self._each(f"/v1/notices?customer_id={each.customer_id}&limit=100" for each in self._people)
+        """Every notice to the customers, by customer."""
+        sent = await self._client.pages(self.supervisor, "notify", "/v1/notices?limit=200")
+        mine = [row for row in sent if row["customer_id"] in self._places]
+        return sorted(mine, key=lambda row: self._places[row["customer_id"]])
 
     async def staff_notices(self) -> list[Row]:
         """Every report to a colleague."""
@@ -80,7 +85,7 @@ class Observer:
         return list(await asyncio.gather(*whole))
 
     async def grades(self) -> list[Row]:
-        """All gradings of the thirty, newest first a customer."""
+        """All gradings of the customers, newest first a customer."""
 
         async def of(customer: Customer) -> list[Row]:
             path = f"/v1/customers/{customer.customer_id}/grades?limit=200"
@@ -113,9 +118,15 @@ class Observer:
         entries = await self._client.pages(self.supervisor, "assignment", path)
         return sorted(entries, key=lambda entry: entry["seq"])
 
+    async def items(self) -> list[Row]:
+        """Every customer's newest case as lists show it, by customer."""
+        listed = await self._client.pages(self.supervisor, "assignment", "/v1/cases?limit=200")
+        mine = [item for item in listed if item["customer_id"] in self._places]
+        return sorted(mine, key=lambda item: self._places[item["customer_id"]])
+
     async def everything_of_cases(self) -> Cases:
         """All cases, timelines and gradings."""
-        cases = [row for rows in await asyncio.gather(*map(self.cases_of, self._people)) for row in rows]
+        cases = await asyncio.gather(*(self.case(item["case_id"]) for item in await self.items()))
         lines = await asyncio.gather(*(self.timeline(case["case_id"]) for case in cases))
         ids = [case["case_id"] for case in cases]
         return Cases(cases, dict(zip(ids, lines, strict=True)), await self.grades())
@@ -175,7 +186,7 @@ def notice_id_of(mail: Row) -> str:
 
 
 def arrivals(people: Sequence[Customer], mails: Sequence[Row], texts: Sequence[Row]) -> list[Arrival]:
-    """The messages to the thirty as the catchers received them, by the machine's clock."""
+    """The messages to the customers as the catchers received them, by the machine's clock."""
     by_phone = {each.phone.lstrip("+"): each.customer_id for each in people}
     by_email = {each.email: each.customer_id for each in people if each.email is not None}
     came = [
@@ -196,7 +207,8 @@ def missing_effects(taken: Sequence[Event], cases: Cases) -> Iterator[str]:
     graded = {grade["account_id"] for grade in cases.grades}
     known = {case["customer_id"] for case in cases.cases if case["customer"] is not None}
     with_case = {case["customer_id"] for case in cases.cases}
-    told = {customer_id: Counter(entry["kind"] for entry in cases.of(customer_id)) for customer_id in with_case}
+    told = {name: Counter(entry["kind"] for entry in entries) for name, entries in cases.by_customer().items()}
+    cured = {case["customer_id"] for case in cases.cases if case["close_reason"] == "cured"}
     wanted: dict[str, Counter[str]] = {}
     for event in taken:
         customer_id, noun = event["data"]["customer_id"], event["type"].removeprefix("arrears.").removesuffix(".v1")
@@ -207,7 +219,7 @@ def missing_effects(taken: Sequence[Event], cases: Cases) -> Iterator[str]:
                 yield event["id"]
             case _ if noun in _ENTRY:
                 wanted.setdefault(customer_id, Counter())[_ENTRY[noun]] += 1
-            case "account.cured" if not any(_is_cured(case, customer_id) for case in cases.cases):
+            case "account.cured" if customer_id not in cured:
                 yield event["id"]
     for customer_id, kinds in wanted.items():
         for kind, count in kinds.items():
@@ -223,10 +235,6 @@ _ENTRY: Mapping[str, str] = {
     "customer.opted_out": "opted_out",
 }
 """The kind of timeline entry that each event makes."""
-
-
-def _is_cured(case: Row, customer_id: str) -> bool:
-    return bool(case["customer_id"] == customer_id and case["close_reason"] == "cured")
 
 
 def repeated_entries(cases: Cases) -> list[str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final
 
 from deploy.demo.card_system import CardSystem, money
-from deploy.demo.client import Caller, Client
-from deploy.demo.story import Call, CallAnswer, Customer, Member, Story
+from deploy.demo.client import Caller, Client, Refusal
+from deploy.demo.story import Call, CallAnswer, Customer, Member, Stage
 
 Entry = Mapping[str, Any]
 
@@ -53,26 +55,46 @@ _TRIES = 2
 """So many calls in vain are enough."""
 
 
+@dataclass(frozen=True)
+class Sample:
+    """How much of a large portfolio the collectors work: calls a session, hand-overs a day, cases they look through."""
+
+    calls: int
+    hand_overs: int
+    cases: int
+
+
 @dataclass
 class PhoneDesk:
-    """The collectors of the phone side. `later(at, name, customer, amount)` is told of payments that were promised."""
+    """The collectors of the phone side. `later(at, name, customer, amount)` is told of payments that were promised.
+
+    `sample`: they work so much of what they have; none: all of it.
+    """
 
     client: Client
-    story: Story
+    story: Stage
     people: Mapping[str, Customer]
     card_system: CardSystem
     now: Callable[[], datetime]
     later: Callable[[datetime, str, Customer, int], None]
+    sample: Sample | None = None
     calls: dict[str, int] = field(default_factory=dict)
     _resting: set[str] = field(default_factory=set)
+    _session: Counter[str] = field(default_factory=Counter)
+    _called: dict[str, list[str]] = field(default_factory=dict)
+    """Which cases each collector has called, in order."""
 
     def begin_session(self) -> None:
         """Everybody sits down at the desk."""
         self._resting.clear()
+        self._session.clear()
 
     async def worklist(self, member: Member) -> list[Entry]:
         """What one collector has before him, in the order in which it will come."""
-        return await self.client.pages(Caller.of(member), "assignment", "/v1/worklist?limit=100")
+        if self.sample is None:
+            return await self.client.pages(Caller.of(member), "assignment", "/v1/worklist?limit=100")
+        page = await self.client.get(Caller.of(member), "assignment", f"/v1/worklist?limit={self.sample.cases}")
+        return list(page["items"])
 
     async def round(self) -> tuple[list[str], bool]:
         """Each collector works one case; what to tell, and whether anybody had one."""
@@ -114,11 +136,15 @@ class PhoneDesk:
             body["promise"] = self._promise(customer, answer, given)
         await self.client.post(Caller.of(member), "assignment", f"/v1/cases/{case_id}/contacts", body)
         self.calls[customer.customer_id] = number + 1
+        self._called.setdefault(member.staff_id, []).append(case_id)
+        self._session[member.staff_id] += 1
+        if self.sample is not None and self._session[member.staff_id] >= self.sample.calls:
+            self._resting.add(member.staff_id)
         promised = f" {money(body['promise']['amount'])} by {body['promise']['pay_by']}" if "promise" in body else ""
         return f"电催 {member.name} → [b]{customer.label}[/b]: {_SPOKEN[answer.kind]}{promised}"
 
     def _promise(self, customer: Customer, answer: Call, given: Entry) -> dict[str, Any]:
-        (owed,) = (amount["minor"] for amount in given["owed"])
+        owed = given["owed"][0]["minor"]
         amount = max(1, round(owed * answer.share))
         pay_by = self.now().astimezone(self.story.zone_info).date() + timedelta(days=answer.days)
         if answer.keeps:
@@ -128,13 +154,12 @@ class PhoneDesk:
 
     async def _file_list(self, member: Member) -> list[str]:
         who = Caller.of(member)
-        items = await self.worklist(member)
-        cases = await asyncio.gather(
-            *(self.client.get(who, "assignment", f"/v1/cases/{item['case_id']}") for item in items)
-        )
+        cases = await self._looked_through(member)
         timelines = await asyncio.gather(*(self._timeline(who, case["case_id"]) for case in cases))
         pairs = zip(cases, timelines, strict=True)
         chosen = [case for case, entries in pairs if needs_a_visit(case, visited=visited(entries))]
+        if self.sample is not None:
+            chosen = chosen[: self.sample.hand_overs]
         if not chosen:
             return []
         rows = [
@@ -147,6 +172,23 @@ class PhoneDesk:
         ]
         answer = await self.client.post(who, "assignment", "/v1/field-lists", {"hand_overs": rows})
         return self._filed(member, answer, chosen)
+
+    async def _looked_through(self, member: Member) -> list[Entry]:
+        """The cases that one collector looks through for the list: those on the worklist, and those called before."""
+        ids = [item["case_id"] for item in await self.worklist(member)]
+        if self.sample is not None:
+            ids += self._called.get(member.staff_id, [])
+        found = await asyncio.gather(*(self._own_case(member, case_id) for case_id in dict.fromkeys(ids)))
+        return [case for case in found if case is not None]
+
+    async def _own_case(self, member: Member, case_id: str) -> Entry | None:
+        try:
+            case: Entry = await self.client.get(Caller.of(member), "assignment", f"/v1/cases/{case_id}")
+        except Refusal as refusal:
+            if refusal.status != HTTPStatus.NOT_FOUND:
+                raise
+            return None  # a colleague has it now
+        return case if case["status"] == "open" else None
 
     async def _timeline(self, who: Caller, case_id: str) -> list[Entry]:
         return await self.client.pages(who, "assignment", f"/v1/cases/{case_id}/timeline?limit=200")

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from math import cos, hypot, inf, radians
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
+
+Visit: TypeAlias = Mapping[str, Any]
+Place: TypeAlias = tuple[float, float]
+"""Latitude and longitude in degrees."""
 
 LENGTH = timedelta(minutes=45)
 _LAST = time(20, 30)
@@ -32,22 +37,48 @@ class Slot:
         return self.starts_at + LENGTH
 
 
+def in_order(visits: Sequence[Visit], places: Mapping[str, Place]) -> list[Visit]:
+    """Return the most urgent first and, where deadlines are the same, always the one that is nearest to the one before.
+
+    `places`: where each customer lives; those of whom it is not known come last, by their ids.
+    """
+    left = sorted(visits, key=lambda visit: (visit["due_at"], visit["customer_id"]))
+    ordered: list[Visit] = []
+    here: Place | None = None
+    while left:
+        following = min(
+            (visit for visit in left if visit["due_at"] == left[0]["due_at"]),
+            key=lambda visit: (_apart(here, places.get(visit["customer_id"])), visit["customer_id"]),
+        )
+        left.remove(following)
+        ordered.append(following)
+        here = places.get(following["customer_id"], here)
+    return ordered
+
+
+def _apart(here: Place | None, there: Place | None) -> float:
+    """Return how far apart two places of one city are, in degrees of latitude."""
+    if there is None:
+        return inf
+    if here is None:
+        return 0.0
+    return hypot(there[0] - here[0], (there[1] - here[1]) * cos(radians(here[0])))
+
+
 def fit(
-    visits: Sequence[Mapping[str, Any]], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
+    visits: Sequence[Visit], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
 ) -> list[Slot]:
-    """Return a slot after `after` for each visit, the most urgent first; no two overlap, nor one that is taken.
+    """Return a slot after `after` for each visit, in this order; no two overlap, nor one that is taken.
 
     A visit for which the customer's hours leave no room on any of `days` is put outside of them, with the reason.
     """
     slots: list[Slot] = []
-    for visit in sorted(visits, key=lambda visit: (visit["due_at"], visit["customer_id"])):
+    for visit in visits:
         slots.append(_first_free(visit, after, days, [*taken, *slots], zone))
     return slots
 
 
-def _first_free(
-    visit: Mapping[str, Any], after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo
-) -> Slot:
+def _first_free(visit: Visit, after: datetime, days: Sequence[date], taken: Sequence[Slot], zone: ZoneInfo) -> Slot:
     customer = visit["customer"] or {}
     windows = customer.get("at_home") or ANYTIME
     # Only hours of the same days that remain before the deadline are better than hours at which nobody is at home.

@@ -12,7 +12,7 @@ from deploy.demo.agenda import Agenda
 from deploy.demo.clocking import Rest, at_rest, earliest_due
 from deploy.demo.killing import FIRST_BEAT, LAST_BEAT, Killer, moments
 from deploy.demo.phone_desk import needs_a_visit, visited, why_a_visit
-from deploy.demo.planning import LENGTH, fit
+from deploy.demo.planning import LENGTH, fit, in_order
 from deploy.demo.telling import is_news
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -121,6 +121,15 @@ def test_no_two_visits_overlap_and_each_lies_within_the_hours_at_home() -> None:
 def test_where_the_evenings_are_full_the_plan_goes_outside_the_hours_and_says_why() -> None:
     slots = fit([visit(number, EVENINGS) for number in range(1, 6)], NOW, DAYS, [], ZONE)
     assert [slot.outside is None for slot in slots] == [True, True, True, True, False]
+
+
+def test_of_one_deadline_the_nearest_to_the_one_before_comes_first_and_an_earlier_deadline_before_all() -> None:
+    """Seen to fail when they go by their numbers."""
+    places = {"C1": (31.20, 121.40), "C2": (31.29, 121.40), "C3": (31.21, 121.41), "C5": (31.28, 121.41)}
+    urgent = visit(5) | {"due_at": "2026-02-27T16:00:00Z"}
+    visits = [visit(4), visit(3), visit(2), visit(1), urgent]
+    assert [each["customer_id"] for each in in_order(visits, places)] == ["C5", "C2", "C3", "C1", "C4"]
+    assert [each["customer_id"] for each in in_order(visits, {})] == ["C5", "C1", "C2", "C3", "C4"]
 
 
 def test_what_is_planned_already_is_left_in_peace() -> None:
