@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Annotated
@@ -54,6 +54,7 @@ def create_service(
     routers: Sequence[APIRouter],
     parts: Parts | None = None,
     problem_types: Sequence[ProblemType] = (),
+    streamed: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Return the service's application; the bus runs as long as it does, and readiness is the bus's."""
 
@@ -75,6 +76,7 @@ def create_service(
         readiness=readiness,
         parts=replace(parts or Parts(), clock=bus.clock, metrics=bus.metrics),
         problem_types=problem_types,
+        streamed=streamed,
     )
     app.state.bus = bus
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,12 +52,14 @@ def service_app(
     readiness: Readiness,
     parts: Parts | None = None,
     problem_types: Sequence[ProblemType] = (),
+    streamed: Mapping[str, str] | None = None,
 ) -> FastAPI:
     """Return the app of one service.
 
     `routers` hold the service's routes, all under `/v1/`, each with a permission (`shared.web.auth.require`); a route
     without one is a RuntimeError here, not a hole later. `readiness` gives the reasons why the service cannot work
-    now. `app.state` carries `settings`, `clock`, `metrics` and `telemetry` for the service's own lifespan and routes.
+    now. `streamed`: {path: the media type of bodies that its route reads as a stream}. `app.state` carries `settings`,
+    `clock`, `metrics` and `telemetry` for the service's own lifespan and routes.
     """
     parts = parts or Parts()
     metrics = parts.metrics or Metrics()
@@ -80,7 +82,7 @@ def service_app(
             Middleware(Guard, types=types, metrics=metrics, route_of=lambda scope: _route(scope, templates)),
             Middleware(Authenticate, verifier=verifier, metrics=metrics),
             Middleware(Admission, limits=_limits(settings), most=parts.body_limit),
-            Middleware(BodyGate, limit=parts.body_limit),
+            Middleware(BodyGate, limit=parts.body_limit, streamed=streamed),
         ],
         telemetry={
             "tracer_provider": telemetry.provider,

@@ -1,11 +1,13 @@
 """Every request body passes here once: its kind, its size, and one strict look at its JSON.
 
 The body is read whole, but never more of it than the limit, also when it comes in chunks without a length; then it
-is handed on unchanged, so that FastAPI, pydantic and msgspec all decode the same checked bytes.
+is handed on unchanged, so that FastAPI, pydantic and msgspec all decode the same checked bytes. A route may take one
+kind of body as a stream instead; then it looks at each part itself (`check`), and at how much there is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.message import Message as Headline
 
 from starlette.datastructures import Headers
@@ -23,11 +25,15 @@ _CHARSETS = frozenset({"utf-8", "utf8"})
 
 
 class BodyGate:
-    """ASGI middleware that lets through only bodies that are JSON, small enough and strict."""
+    """ASGI middleware that lets through only bodies that are JSON, small enough and strict.
 
-    def __init__(self, app: ASGIApp, *, limit: int = BODY_LIMIT) -> None:
+    `streamed`: {path: the media type that its route reads as a stream}.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int = BODY_LIMIT, streamed: Mapping[str, str] | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._streamed = streamed or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, look, hand on; raises `Problem` for the guard to answer."""
@@ -35,6 +41,10 @@ class BodyGate:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        if media_type(headers) == self._streamed.get(scope["path"]):
+            _refuse_foreign(headers, is_json=True)
+            await self._app(scope, receive, send)
+            return
         _refuse_long(headers, self._limit)
         body = await read_body(receive, self._limit)
         if body:
@@ -73,11 +83,16 @@ def _refuse_long(headers: Headers, limit: int) -> None:
         raise _too_large(limit)
 
 
-def _refuse_foreign(headers: Headers) -> None:
+def media_type(headers: Headers) -> str:
+    """Return the media type without its parameters; nothing when there is none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse_foreign(headers: Headers, *, is_json: bool = False) -> None:
     line = Headline()
     line["content-type"] = headers.get("content-type", "")
     charset = str(line.get_param("charset", "utf-8")).strip().lower()
-    is_json = line.get_content_type() == "application/json" or line.get_content_subtype().endswith("+json")
+    is_json |= line.get_content_type() == "application/json" or line.get_content_subtype().endswith("+json")
     plain = headers.get("content-encoding", "identity").strip().lower() == "identity"
     if "content-type" in headers and is_json and charset in _CHARSETS and plain:
         return

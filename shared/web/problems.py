@@ -45,7 +45,7 @@ def document(problem: Problem, types: Catalogue, request_id: str) -> dict[str, A
         "detail_en": problem.detail_en,
         "code": problem.code,
         "request_id": request_id,
-        "errors": [_error(error) for error in problem.errors],
+        "errors": [error_out(error) for error in problem.errors],
     }
     return {**fixed, **{name: value for name, value in problem.extra.items() if name not in fixed}}
 
@@ -153,7 +153,8 @@ def _challenge(problem: Problem) -> str:
     return 'Bearer realm="arrears", error="invalid_token"'
 
 
-def _error(error: FieldError) -> dict[str, str]:
+def error_out(error: FieldError) -> dict[str, str]:
+    """Return a field's error as answers have it."""
     return {
         "field": printable(error.field),
         "fault": error.fault_zh,

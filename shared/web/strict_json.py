@@ -30,6 +30,9 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 # than needed, which costs time and nothing else.
 _SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
+_DIGIT = re.compile(r"\d")
+_DIGITS_OF_A_CARD = 13
+
 _UTF8 = Words("不是 UTF-8", "is not UTF-8", "请以 UTF-8 编码发送", "encode it as UTF-8")
 _BOM = Words("带有字节顺序标记", "starts with a byte order mark", "请去掉字节顺序标记", "leave the byte order mark out")
 _TWICE = Words("字段重复", "appears twice", "每个字段只写一次", "write each field once")
@@ -214,6 +217,8 @@ def _walk(value: object, path: str, depth: int) -> Iterator[FieldError]:
 
 def _member(path: str, name: str) -> str:
     safe = name.encode("utf-8", "replace").decode()
+    if len(_DIGIT.findall(safe)) >= _DIGITS_OF_A_CARD:  # a name is repeated to its sender, a card number never
+        safe = _DIGIT.sub("#", safe)
     return f"{path}.{safe}" if path else safe
 
 
