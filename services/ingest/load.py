@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from services.ingest.loading import mapping as mappings
 from services.ingest.loading import uci
 from services.ingest.loading.mapping import PACKAGED, Told
 from services.ingest.loading.rejects import Rejects, faults_of
-from services.ingest.loading.rows import Row, read_rows
+from services.ingest.loading.rows import Row, count_rows, read_rows
 from services.ingest.loading.sending import Refused, send
 from shared.rules.loading import DataFileError
 
@@ -89,7 +90,7 @@ async def load(asked: argparse.Namespace, http: httpx.AsyncClient, say: Say) -> 
     """Load the file and say what became of it; returns the program's exit code."""
     tell, columns = telling(asked)
     counts: Counter[str] = Counter()
-    force = Force()
+    force, total, began = Force(), count_rows(asked.file), time.monotonic()
     path = asked.rejects or asked.file.with_suffix(".rejected.csv")
     with Rejects(path) as rejects:
         for batch in _batches(map(tell, read_rows(asked.file))):
@@ -106,7 +107,7 @@ async def load(asked: argparse.Namespace, http: httpx.AsyncClient, say: Say) -> 
                 else:
                     rejects.keep(told.row, faults_of(item, columns))
             counts["rows"] += len(batch)
-            say(f"\r{counts['rows']:>9,} rows   {_words(counts, rejects.count)}")
+            say("\r" + progress(counts, rejects.count, total, time.monotonic() - began))
         say("\n" if counts["rows"] else "the file has no rows\n")
         say(force.words())
         if rejects.count:
@@ -126,9 +127,12 @@ def _batches(rows: Iterator[Told]) -> Iterator[list[Told]]:
         yield batch
 
 
-def _words(counts: Counter[str], refused: int) -> str:
-    known = {name: counts[name] for name in ("accepted", "replayed", "nothing to tell")} | {"refused": refused}
-    return "   ".join(f"{count:,} {name}" for name, count in known.items())
+def progress(counts: Mapping[str, int], refused: int, total: int, seconds: float) -> str:
+    """Return how far a load of `total` rows is after so many seconds, in one line."""
+    done = counts["rows"]
+    known = {name: counts.get(name, 0) for name in ("accepted", "replayed", "nothing to tell")} | {"refused": refused}
+    said = "   ".join(f"{count:,} {name}" for name, count in known.items())
+    return f"{done:>9,} of {total:,} rows {done * 100 // total:>3} %   {done / max(seconds, 0.001):,.0f}/s   {said}"
 
 
 async def main() -> int:

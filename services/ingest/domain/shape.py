@@ -41,7 +41,8 @@ _PLAIN_KINDS: dict[type[inspect.Type], Wrong] = {
     inspect.DateType: words.NOT_A_DATE,
 }
 
-_LONG_NUMBER = re.compile(r"\d{6,}")
+_DIGIT, _NUMBER, _LONG_NUMBER = re.compile(r"\d"), re.compile(r"\d+"), re.compile(r"\d{6,}")
+_DIGITS_OF_A_CARD = 13
 
 
 def fits(data: object, model: type[msgspec.Struct]) -> msgspec.Struct | None:
@@ -108,8 +109,12 @@ def sound_fields(data: dict[str, Any], model: type[msgspec.Struct]) -> dict[str,
 
 
 def shown(name: str) -> str:
-    """Return a field's name or path as it may be repeated to its sender: short, printable, without long numbers."""
-    safe = _LONG_NUMBER.sub("#", name[:200])
+    """Return a field's name or path as it may be repeated to its sender: short, printable, without long numbers.
+
+    One with as many digits as a card number loses them all, since it may have parted them.
+    """
+    digits = _NUMBER if len(_DIGIT.findall(name)) >= _DIGITS_OF_A_CARD else _LONG_NUMBER
+    safe = digits.sub("#", name[:200])
     return safe if safe.isprintable() else "?"
 
 

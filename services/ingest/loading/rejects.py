@@ -1,4 +1,7 @@
-"""Refused rows, as the file had them, with what is wrong in a column of its own: to be mended and loaded again."""
+"""Refused rows, as the file had them, with what is wrong in a column of its own: to be mended and loaded again.
+
+Only a full card number is not written again, in whatever column it stood.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,14 @@ import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
 
+from services.ingest.domain.card_number import holds_full_card_number
 from services.ingest.loading.mapping import Fault
 from services.ingest.loading.rows import FAULTS, Cell, Row
+
+REMOVED: Final = "（完整卡号已去除 full card number removed）"
+"""Stands where the cell held one."""
 
 
 class Rejects:
@@ -56,4 +63,5 @@ def faults_of(item: Mapping[str, Any], columns: Mapping[str, str]) -> list[Fault
 
 
 def _plain(cell: Cell) -> str:
-    return repr(cell) if isinstance(cell, float) else str(cell)
+    plain = repr(cell) if isinstance(cell, float) else str(cell)
+    return REMOVED if holds_full_card_number(plain) else plain

@@ -12,6 +12,7 @@ from typing import Final
 
 from python_calamine import CalamineError, CalamineWorkbook
 
+from services.ingest.domain.card_number import holds_full_card_number
 from shared.rules.loading import DataFileError
 
 Cell = str | int | float | bool | date | datetime | time | timedelta
@@ -47,11 +48,18 @@ def read_rows(path: Path) -> Iterator[Row]:
             yield Row(number, named)
 
 
+def count_rows(path: Path) -> int:
+    """Return how many rows `read_rows` will yield; raises as it does, so a file that breaks off is known at once."""
+    return sum(1 for _ in read_rows(path))
+
+
 def _header(path: Path, cells: Sequence[Cell]) -> list[str]:
     names = [str(cell).strip() for cell in cells]
     given = [name for name in names if name]
     if not given:
         raise DataFileError(path.name, "row 1", "has no header", "name each column in the first row")
+    if any(map(holds_full_card_number, given)):
+        raise DataFileError(path.name, "row 1", "holds a full card number", "give the columns names, and remove it")
     if len(given) != len(set(given)):
         raise DataFileError(path.name, "row 1", "names a column twice", "give each column a name of its own")
     return names
