@@ -47,6 +47,7 @@ def _of_a_try_out() -> dict[str, str]:
         "ARREARS_ISSUER": "http://issuer:8080",
         "ARREARS_JWKS_URL": "http://issuer:8080/jwks",
         "ARREARS_ISSUER_SECRET": secrets.token_urlsafe(32),
+        "ARREARS_UPSTREAM_TOPIC": "upstream.card",
         "ARREARS_SMTP_HOST": "mail",
         "ARREARS_SMTP_PORT": "1025",
         "ARREARS_SMPP_HOST": "sms",

@@ -15,6 +15,7 @@ from deploy.local.sms import SYSTEM_ID
 SERVICES = ("ingest", "scoring", "assignment", "fieldvisit", "notify")
 """In the order of the event flow."""
 _REPLICA = re.compile(r"(?P<service>[a-z]+)(-(?P<instance>[1-9][0-9]*))?")
+_UPSTREAM = {"ARREARS_UPSTREAM_TOPIC": "upstream.card"}
 _AUDIENCE = "arrears"
 REQUEST_GRACE = 3
 """Seconds that a stopping service gives to requests under way; one that waits for what is away would wait on."""
@@ -85,6 +86,8 @@ class Surroundings:
         }
         if self.clock_file is not None:
             settings["ARREARS_CLOCK_FILE"] = str(self.clock_file)
+        if replica.service == "ingest":
+            return settings | _UPSTREAM
         return settings | (self._gateways() if replica.service == "notify" else {})
 
     def _bootstrap(self, service: str) -> str:
@@ -106,7 +109,11 @@ class Surroundings:
         return self._python(
             "topics",
             "shared.bus.topics",
-            settings={"ARREARS_KAFKA_BOOTSTRAP": self.bootstrap, "ARREARS_PARTITIONS": str(self.partitions)},
+            settings={
+                "ARREARS_KAFKA_BOOTSTRAP": self.bootstrap,
+                "ARREARS_PARTITIONS": str(self.partitions),
+                **_UPSTREAM,
+            },
             after=("kafka",),
         )
 

@@ -22,6 +22,7 @@ from shared.bus.decoding import Decoder
 from shared.bus.erasing import with_erasing
 from shared.bus.handling import BatchHandler
 from shared.bus.history import begin_if_other, started_at
+from shared.bus.jobs import Job
 from shared.bus.limits import FactLimits
 from shared.bus.outbox import backlog
 from shared.bus.partitions import partition_of
@@ -85,6 +86,7 @@ class Bus:
 
     `handle` gets the facts of `subscriptions` whose model is in `handles`, in batches of one partition number.
     `sweeps`: of compacted topics, whom the service holds data of, so that a missed erasure can be made up for (C4).
+    `jobs`: what else runs as long as the bus does.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Bus:
         handles: Collection[type[Fact]] = (),
         timers: Sequence[Timer] = (),
         sweeps: Mapping[Topic, Subjects] | None = None,
+        jobs: Sequence[Job] = (),
     ) -> None:
         failpoints.arm(settings.failpoint)
         self.service = service
@@ -111,6 +114,7 @@ class Bus:
         self.partitions = settings.partitions
         self._handles = frozenset(handles)
         self._sweeps = sweeps or {}
+        self._jobs = tuple(jobs)
         self._timers = (*timers, deferred_timer(service)) if handle else tuple(timers)
         self._producing = Producing(settings.kafka_bootstrap, f"{service}-{settings.instance}")
         self._limits = FactLimits(settings.kafka_bootstrap, settings.namespace, service)
@@ -187,6 +191,8 @@ class Bus:
                 self._spawn("consumer", self._consumer.run)
             for timer in self._timers:
                 self._spawn(timer.name, partial(run_timer, self, timer))
+            for job in self._jobs:
+                self._spawn(job.name, partial(job.run, self))
             self._spawn("kept segments", partial(keeping.run, self._pool, keep_hours))
             self._spawn("gauges", self._measure)
         await asyncio.Event().wait()
@@ -274,7 +280,8 @@ class Bus:
     async def not_ready(self) -> list[Reason]:
         """Return why the service is not ready; an empty list when it is."""
         away = [Reason("broker_away", "消息总线连接不上", "the broker is away")] if self._broker.away else []
-        return [*await self._database_reasons(), *away, *self._reading_reasons(), *self._publishing_reasons()]
+        own = [reason for job in self._jobs for reason in job.reasons()]
+        return [*await self._database_reasons(), *away, *self._reading_reasons(), *self._publishing_reasons(), *own]
 
     async def _database_reasons(self) -> list[Reason]:
         try:
@@ -335,6 +342,7 @@ class Bus:
         next_due = min((due for due in dues if due is not None), default=None)
         if next_due is not None and next_due <= self.clock.now():
             waiting.append("timers")
+        waiting += [job.name for job in self._jobs if await job.waits()]
         mark += sum(row["log_offset"] for row in rows)
         return Idle(not waiting, tuple(waiting), next_due, mark, dead)
 

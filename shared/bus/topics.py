@@ -1,11 +1,14 @@
-"""The topics in Kafka: made by `python -m shared.bus.topics`, and checked by every service at its start (R1, C2)."""
+"""The topics in Kafka: made by `python -m shared.bus.topics`, and checked by every service at its start (R1, C2).
+
+The card system's own topic is made as well where `ARREARS_UPSTREAM_TOPIC` names one that is not there yet.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,6 +20,8 @@ from shared.events.registry import TOPICS, Topic
 
 RETENTION = timedelta(days=400)
 """So long the log of a topic is kept that is not compacted."""
+
+FOREIGN_RETENTION = timedelta(days=7)
 
 _DAY_MS = 86_400_000
 MAX_RECORD_BYTES = 1_048_588
@@ -51,21 +56,32 @@ def topic_settings(topic: Topic) -> dict[str, str]:
     }
 
 
+def foreign_settings() -> dict[str, str]:
+    """Return the settings of a topic that somebody else writes: kept for a week, since ours tell what was taken."""
+    kept = str(FOREIGN_RETENTION.days * _DAY_MS)
+    return {"max.message.bytes": str(MAX_RECORD_BYTES), "cleanup.policy": "delete", "retention.ms": kept}
+
+
 async def create_topics(
-    bootstrap: str, *, namespace: str, partitions: int, replication: int, topics: Iterable[Topic] = TOPICS
+    bootstrap: str,
+    *,
+    namespace: str,
+    partitions: int,
+    replication: int,
+    topics: Iterable[Topic] = TOPICS,
+    foreign: Collection[str] = (),
 ) -> None:
-    """Create the topics that are missing; those that are there stay as they are.
+    """Create the topics that are missing; those that are there stay as they are. `foreign`: others', by full name.
 
     Raises:
         KafkaError: the broker is away or refuses.
     """
+    configs = {topic.full_name(namespace): topic_settings(topic) for topic in topics}
+    configs |= {name: foreign_settings() for name in foreign}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await clients.start(admin.start, admin.close)
     try:
-        wanted = [
-            NewTopic(topic.full_name(namespace), partitions, replication, topic_configs=topic_settings(topic))
-            for topic in topics
-        ]
+        wanted = [NewTopic(name, partitions, replication, topic_configs=settings) for name, settings in configs.items()]
         answer = await admin.create_topics(wanted)
         for _, code, *_ in answer.topic_errors:
             error = for_code(code)
@@ -117,7 +133,15 @@ def main() -> int:
     partitions = int(os.environ.get("ARREARS_PARTITIONS", "12"))
     replication = int(os.environ.get("ARREARS_REPLICATION", "1"))
     namespace = os.environ.get("ARREARS_NAMESPACE", "arrears")
-    asyncio.run(create_topics(bootstrap, namespace=namespace, partitions=partitions, replication=replication))
+    upstream = os.environ.get("ARREARS_UPSTREAM_TOPIC")
+    making = create_topics(
+        bootstrap,
+        namespace=namespace,
+        partitions=partitions,
+        replication=replication,
+        foreign=[upstream] if upstream else [],
+    )
+    asyncio.run(making)
     return 0
 
 
