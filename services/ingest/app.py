@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from services.ingest.answers import PROBLEM_TYPES
-from services.ingest.api import router
+from services.ingest.answers import LINES, PROBLEM_TYPES
+from services.ingest.api import EVENTS, router
 from services.ingest.grouping import Group
 from services.ingest.settings import Settings
-from services.ingest.timers import seen_timer
+from services.ingest.timers import old_rejects, seen_timer
+from services.ingest.upstream import Upstream
 from shared.bus.bus import Bus
 from shared.forgetting import forgetting
 from shared.service import create_service
@@ -19,12 +20,14 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
     """Return the service, made from its settings; `parts` are what a test sets otherwise."""
     settings = settings or Settings()
     parts = parts or Parts()
+    jobs = (Upstream(settings),) if settings.upstream_topic else ()
     bus = Bus(
         service="ingest",
         settings=settings,
         clock=parts.clock or settings.clock(),
         metrics=parts.metrics,
-        timers=(seen_timer(settings), forgetting(settings.records_kept)),
+        timers=(seen_timer(settings), forgetting(settings.records_kept, old_rejects(settings))),
+        jobs=jobs,
     )
     app = create_service(
         bus,
@@ -33,6 +36,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         routers=(router,),
         parts=parts,
         problem_types=PROBLEM_TYPES,
+        streamed={EVENTS: LINES},
     )
     app.state.group = Group(bus)
     return app

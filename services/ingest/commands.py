@@ -74,7 +74,7 @@ async def record(bus: Bus, verdicts: Verdicts) -> Recorded:
     """Remember and tell the sound ones of `verdicts` in one transaction; raises as `take` does."""
 
     async def act(uow: UnitOfWork) -> Recorded:
-        judged, outcomes = await _record(uow, verdicts)
+        judged, outcomes = await settle(uow, verdicts)
         urgent = _urgent_streams(bus, judged, outcomes)
         return Recorded(uow, judged, outcomes, urgent, await store.heads_of(uow.connection, urgent))
 
@@ -88,7 +88,11 @@ async def told(bus: Bus, recorded: Recorded) -> Taken:
     return Taken(recorded.verdicts, recorded.outcomes, published_at + EFFECTIVE_AFTER if published_at else None)
 
 
-async def _record(uow: UnitOfWork, verdicts: Verdicts) -> tuple[Verdicts, list[Outcome]]:
+async def settle(uow: UnitOfWork, verdicts: Verdicts) -> tuple[Verdicts, list[Outcome]]:
+    """Remember and tell the sound ones of `verdicts` in this transaction.
+
+    Returns what was judged, in the light of what was told before, and what became of each.
+    """
     events = firsts(verdicts)
     remembered = await store.remember(uow.connection, events.values())
     told = await store.lock_told(uow.connection, _customers(events[identity] for identity in remembered))

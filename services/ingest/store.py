@@ -9,19 +9,24 @@ partition, whose key tells two racing requests apart; the older partitions are a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
-from datetime import date, timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Final
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
 from services.ingest.domain.contacts_told import Told
 from services.ingest.domain.intake import Sound
 from services.ingest.domain.outcomes import Identity
+from services.ingest.domain.upstream import Kept, Place, Refused
+from shared.bus.positions import NotOwner
 from shared.bus.streams import Segment, StreamKey
 from shared.db.guard import all_saved
+from shared.errors import FieldError
+from shared.ids import uuid7
 
 _TURN: Final = 0x7365656E  # "seen"
 
@@ -68,6 +73,35 @@ RETURNING customer_id
 _HEADS = """
 SELECT s.topic, s.partition, s.epoch, s.head
 FROM unnest($1::text[], $2::int[]) AS w (topic, partition) JOIN outbox_stream s USING (topic, partition)
+"""
+
+
+_BEGIN_UPSTREAM = """
+INSERT INTO upstream_position (topic, partition, log_offset, at)
+SELECT $1, partition, log_offset, clock_timestamp()
+FROM unnest($2::int[], $3::bigint[]) AS p (partition, log_offset) ORDER BY partition
+ON CONFLICT DO NOTHING
+"""
+
+_UPSTREAM = """
+SELECT partition, log_offset, mark FROM upstream_position WHERE topic = $1 AND partition = ANY ($2::int[])
+"""
+
+_MOVE_UPSTREAM = """
+UPDATE upstream_position SET log_offset = $4, mark = $5, at = clock_timestamp()
+WHERE topic = $1 AND partition = $2 AND log_offset = $3 RETURNING true
+"""
+
+_KEEP_REJECTS = """
+INSERT INTO reject (id, at, topic, partition, log_offset, outcome, event_id, errors)
+SELECT id, clock_timestamp(), $1, $2, log_offset, outcome, event_id, errors
+FROM unnest($3::uuid[], $4::bigint[], $5::text[], $6::text[], $7::jsonb[])
+    AS r (id, log_offset, outcome, event_id, errors)
+"""
+
+_REJECTS = """
+SELECT id, at, topic, partition, log_offset, outcome, event_id, errors FROM reject
+WHERE $1::timestamptz IS NULL OR (at, id) < ($1, $2::uuid) ORDER BY at DESC, id DESC LIMIT $3
 """
 
 
@@ -179,3 +213,59 @@ async def heads_of(connection: asyncpg.Connection, streams: Collection[StreamKey
         return []
     rows = await connection.fetch(_HEADS, [topic for topic, _ in streams], [partition for _, partition in streams])
     return [Segment(row["topic"], row["partition"], row["epoch"], row["head"] + 1, (0, 0), ()) for row in rows]
+
+
+async def begin_upstream(connection: asyncpg.Connection, topic: str, starts: Mapping[int, int]) -> None:
+    """Begin to read partitions of the card system's topic at these offsets, where nothing was read of them yet."""
+    await connection.execute(_BEGIN_UPSTREAM, topic, list(starts), list(starts.values()))
+
+
+async def upstream(connection: asyncpg.Connection, topic: str, partitions: Collection[int]) -> dict[int, Place]:
+    """Return how far these partitions of the card system's topic were taken."""
+    rows = await connection.fetch(_UPSTREAM, topic, list(partitions))
+    return {row["partition"]: Place(row["log_offset"], row["mark"]) for row in rows}
+
+
+async def move_upstream(connection: asyncpg.Connection, topic: str, partition: int, old: Place, new: Place) -> None:
+    """Move a position, first thing in the transaction that stores the effect of what was read.
+
+    Raises:
+        NotOwner: another reader has moved it.
+    """
+    if not await connection.fetchval(_MOVE_UPSTREAM, topic, partition, old.offset, new.offset, new.mark):
+        raise NotOwner(f"{topic}/{partition} is not at {old.offset} any more")
+
+
+async def keep_rejects(connection: asyncpg.Connection, topic: str, partition: int, refused: Sequence[Refused]) -> None:
+    """Keep what of a partition was not taken."""
+    if refused:
+        await connection.execute(
+            _KEEP_REJECTS,
+            topic,
+            partition,
+            [uuid7() for _ in refused],
+            [each.offset for each in refused],
+            [each.outcome for each in refused],
+            [each.event_id for each in refused],
+            [msgspec.json.encode(each.errors).decode() for each in refused],
+        )
+
+
+async def rejects(connection: asyncpg.Connection, after: tuple[datetime, UUID] | None, limit: int) -> list[Kept]:
+    """Return what was not taken of the card system's topic, the newest first, behind `after`."""
+    rows = await connection.fetch(_REJECTS, *(after or (None, None)), limit)
+    return [
+        Kept(
+            row["id"],
+            row["at"],
+            row["topic"],
+            row["partition"],
+            Refused(
+                row["log_offset"],
+                row["outcome"],
+                row["event_id"],
+                msgspec.json.decode(row["errors"], type=tuple[FieldError, ...]),
+            ),
+        )
+        for row in rows
+    ]

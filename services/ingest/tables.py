@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, DateTime, Index, Integer, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from shared.bus.tables import add_bus_tables
@@ -40,6 +41,36 @@ class SeenPart(Table, table=True):
     __tablename__ = "seen_part"
 
     day: date = Field(sa_column=Column(Date, primary_key=True))
+
+
+class UpstreamPosition(Table, table=True):
+    """How far a partition of the card system's topic was taken: the offset of the next record, and of the last one
+    taken a hash, by which a log that was made again is told from the one that was read.
+    """
+
+    __tablename__ = "upstream_position"
+
+    topic: str = Field(sa_column=Column(Text, primary_key=True))
+    partition: int = Field(sa_column=Column(Integer, primary_key=True))
+    log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+    mark: bytes | None = Field(sa_column=Column(LargeBinary))
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+
+
+class Reject(Table, table=True):
+    """A record of the card system's topic that was not taken: where it lies and what is wrong, none of its values."""
+
+    __tablename__ = "reject"
+    __table_args__ = (Index("reject_newest", "at", "id"),)
+
+    id: UUID = Field(sa_column=Column(Uuid, primary_key=True))
+    at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    topic: str = Field(sa_column=Column(Text, nullable=False))
+    partition: int = Field(sa_column=Column(Integer, nullable=False))
+    log_offset: int = Field(sa_column=Column(BigInteger, nullable=False))
+    outcome: str = Field(sa_column=Column(Text, nullable=False))
+    event_id: str | None = Field(sa_column=Column(Text))
+    errors: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
 
 
 class ContactsTold(Table, table=True):

@@ -8,7 +8,7 @@ from services.ingest import store
 from services.ingest.settings import Settings
 from shared.bus.timers import Timer
 from shared.bus.unit_of_work import UnitOfWork
-from shared.forgetting import hourly
+from shared.forgetting import Old, hourly
 
 
 def seen_timer(settings: Settings) -> Timer:
@@ -19,3 +19,8 @@ def seen_timer(settings: Settings) -> Timer:
         return await store.turn_over(uow.connection, await store.today(uow.connection), width=width, window=window)
 
     return hourly("events seen", sweep)
+
+
+def old_rejects(settings: Settings) -> Old:
+    """Return the refusals of the card system's topic that are as old as events that are known no more."""
+    return Old("reject", "at", timedelta(days=settings.seen_days), machine=True)

@@ -16,7 +16,7 @@ from services.ingest.domain import words
 from services.ingest.domain.card_number import holds_full_card_number
 from services.ingest.domain.envelope import ACCEPTED, Header, header_faults, header_of
 from services.ingest.domain.rules import Present, broken_rules, card_numbers, may_hold_card_number
-from services.ingest.domain.shape import fits, shape_faults, sound_fields, unknown_fields
+from services.ingest.domain.shape import fits, shape_faults, shown, sound_fields, unknown_fields
 from shared.errors import FieldError
 from shared.events.card import AccountCured, PaymentPosted, StopSet
 from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
@@ -66,12 +66,12 @@ class Rejected:
     errors: tuple[FieldError, ...]
 
 
-def judge(event: object, present: Present) -> Sound | Rejected:
-    """Return what `event`, one decoded JSON value, tells, or every fault of it."""
+def judge(event: object, present: Present, found: Sequence[FieldError] = ()) -> Sound | Rejected:
+    """Return what `event`, one decoded JSON value, tells, or every fault of it; `found`: those known already."""
     if not isinstance(event, dict):
         return Rejected(None, (words.NOT_AN_OBJECT.at("event"),))
     fact, data_faults = _told(event, present)
-    faults = (*header_faults(event, present), *data_faults, *_card_numbers(event))
+    faults = (*found, *header_faults(event, present), *data_faults, *_card_numbers(event))
     if fact is None or faults:
         return Rejected(_repeatable_id(event), (faults or (words.NOT_SOUND.at("data"),))[:MAX_FAULTS])
     return _sound(header_of(event), fact)
@@ -104,9 +104,16 @@ def _members(fact: Fact) -> Mapping[str, Any]:
 
 
 def _card_numbers(event: Mapping[str, Any]) -> Iterator[FieldError]:
-    told = {name: value for name, value in event.items() if name not in _RANDOM_ATTRIBUTES}
+    told = {
+        # An attribute that is a number says as much as its digits in a header do.
+        name: str(value) if name != "data" and type(value) is int else value
+        for name, value in event.items()
+        if name not in _RANDOM_ATTRIBUTES
+    }
     if may_hold_card_number(told):
         for name, value in told.items():
+            if holds_full_card_number(name):
+                yield words.FULL_CARD_NUMBER.at(shown(name))
             yield from card_numbers(value, name)
 
 

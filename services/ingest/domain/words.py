@@ -133,6 +133,20 @@ ATTRIBUTE_VALUE = Wrong(
     "请发送字符串、整数或布尔值",
     "send a string, an integer or a boolean",
 )
+ATTRIBUTE_TEXT = Wrong(
+    "不是 UTF-8 或含有控制字符",
+    "is not UTF-8 or holds control characters",
+    "请以 UTF-8 书写，HTTP 头中以百分号编码",
+    "write it in UTF-8, percent-encoded in an HTTP header",
+)
+HEADER_TWICE = Wrong("该头出现多次", "is a header given twice", "每个头只发送一次", "send each header once")
+NOT_BY_HEADER = Wrong(
+    "不能以 ce 头发送",
+    "cannot be sent as a ce header",
+    "数据放在正文中，其类型放在 Content-Type 中",
+    "put the data into the body and its type into Content-Type",
+)
+LINE_TOO_LONG = Wrong("该行过长", "is a line that is too long", "请每行只写一个事件", "write one event a line")
 NO_SUCH_TYPE = Wrong(
     "不是可接收的事件类型",
     "is not an event type that is accepted here",
@@ -146,6 +160,42 @@ NEWER_CONTACTS = Wrong(
     "要删除的若包括较新的资料，请使用不早于它们的 as_of，并以新的 id 发送",
     "if the newer data are to be erased too, send an as_of that is not before theirs, under a new id",
 )
+
+
+NO_VALUE = Wrong(
+    "记录没有内容",
+    "is a record without a value",
+    "请发送 JSON 对象；删除资料请用删除事件",
+    "send a JSON object; erase by an erasure",
+)
+NOT_AN_EVENT = Wrong(
+    "记录不是 CloudEvents",
+    "is a record that is no CloudEvent",
+    "请用 ce_ 头，或以 application/cloudevents+json 发送整个事件",
+    "give it ce_ headers, or send the whole event as application/cloudevents+json",
+)
+CONFLICT = Wrong(
+    "同一 source 与 id 的事件已接收，但内容不同",
+    "is an event whose source and id came before with other content",
+    "新的事件请使用新的 id；重试时请原样发送",
+    "give a new event a new id; send a retry unchanged",
+)
+LOG_ANEW = Wrong(
+    "主题被重新建立或截短，已从头读起",
+    "was made again or cut short, and is read from its start",
+    "已接收的事件不会重复生效；请确认没有事件遗失",
+    "no event takes effect twice; make sure that none was lost",
+)
+
+
+def lost(first: int, last: int) -> Wrong:
+    """Return what is said of records that were removed from the log before they were read."""
+    return Wrong(
+        f"位置 {first} 至 {last} 的记录在读取前已被删除",
+        f"lost its records {first} to {last} before they were read",
+        "请重新发送这些事件；已接收的不会重复生效",
+        "send those events again; none that was taken takes effect twice",
+    )
 
 
 def one_of(values: tuple[object, ...]) -> Wrong:
