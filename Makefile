@@ -70,7 +70,7 @@ far-behind: venv ## a reader that is FACTS=1000000 behind catches up without gro
 	@FAR_BEHIND=$(FACTS) $(PY) -m pytest -q tests/integration/overload/test_far_behind.py
 
 .PHONY: bench
-bench: venv ## CPU an event and rates beside floors and goals, in 5 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)
+bench: venv ## CPU an event and rates beside floors and goals, in 6 minutes (PEERS=1: FastStream too, ROUNDS=, MILLION=1)
 	@$(PY) -m benchmarks $(ROUNDS:%=--rounds %) $(PEERS:%=--peers) $(MILLION:%=--million)
 
 .PHONY: init

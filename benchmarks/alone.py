@@ -16,6 +16,8 @@ from benchmarks import floor_hop, floor_intake, goals, snapshots
 from benchmarks.feed import Numbering, Record, Topics
 from benchmarks.lines import Line, running
 from benchmarks.meter import Servers
+from benchmarks.plain_java import WARM_UP as JAVA_WARM_UP
+from benchmarks.plain_java import PlainJava
 from benchmarks.samples import Sample
 from benchmarks.sending import post_all
 from deploy.local.parts import Replica, base_environment
@@ -34,6 +36,7 @@ BATCH_TYPE = "application/cloudevents-batch+json"
 SINGLE_TYPE = "application/cloudevents+json"
 SINGLE_EVENTS = 1_500
 AT_ONCE = 48
+_STORED = "SELECT * FROM account_state WHERE customer_id = ANY ($1::text[]) ORDER BY account_id"
 
 
 def namespace(service: str) -> str:
@@ -63,13 +66,14 @@ class Alone:
                 stack.bootstrap, namespace=namespace(service), partitions=floor_hop.PARTITIONS, replication=1
             )
         await topics.make("floor-kafka", "floor-in", "floor-out", *(f"floor-{number}" for number in range(HOPS + 1)))
-        for name in ("floor_hop", *(f"floor_{number}" for number in range(HOPS))):
+        await topics.make("java-in", "java-out")
+        for name in ("floor_hop", "java_hop", *(f"floor_{number}" for number in range(HOPS))):
             await alone._database(name, floor_hop.SCHEMA)
         await alone._database("floor_intake", floor_intake.SCHEMA)
         return alone
 
-    async def hops(self, events: int, *, with_sampled: bool) -> list[Sample]:
-        """The floor hop, scoring, and the chain of five floor hops, all on the same facts."""
+    async def hops(self, events: int, java: PlainJava, *, with_sampled: bool) -> list[Sample]:
+        """The floor hop, scoring, the hop in Java, and the chain of five floor hops, all on the same facts."""
         warm, facts = self.facts(WARM_UP), self.facts(events)
         hop = [self._hop("floor_hop", "floor-in", "floor-out")]
         chain = [self._hop(f"floor_{number}", f"floor-{number}", f"floor-{number + 1}") for number in range(HOPS)]
@@ -78,12 +82,36 @@ class Alone:
         samples = [
             await self._through(goals.FLOOR_HOP, hop, "floor-in", "floor-out", warm, facts),
             await self._through(goals.SCORING, [scoring], card, risk, warm, facts),
+            await self._java(java, facts),
             await self._through(goals.FLOOR_CHAIN, chain, "floor-0", f"floor-{HOPS}", warm, facts),
         ]
         if with_sampled:
             warm, facts = self.facts(WARM_UP, sampled=True), self.facts(events // 4, sampled=True)
             samples.append(await self._through(goals.SCORING_SAMPLED, [scoring], card, risk, warm, facts))
         return samples
+
+    async def _java(self, java: PlainJava, facts: Sequence[Record]) -> Sample:
+        """The hop in Java, warm, with what it stored compared to what the floor hop stored of the same facts."""
+        times, count = JAVA_WARM_UP
+        warm = self.unnumbered(count)
+        process = java.process(self.url("java_hop"), self.stack.bootstrap, "java-in", "java-out")
+        async with running([process], self.folder) as pids:
+            line = Line(goals.JAVA_HOP, pids, "java-in", "java-out", self.topics, self.servers)
+            for _ in range(times):
+                await line.warm_up(warm)
+            sample = await line.measure(facts)
+        keys = [key.decode() for key, _, _ in facts]
+        if await self._stored("java_hop", keys) != await self._stored("floor_hop", keys):
+            raise RuntimeError("the hop in Java has not stored what the floor hop has")
+        return sample
+
+    async def _stored(self, database: str, customers: Sequence[str]) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.url(database))
+        try:
+            found: list[asyncpg.Record] = await connection.fetch(_STORED, customers)
+        finally:
+            await connection.close()
+        return found
 
     async def _through(
         self,

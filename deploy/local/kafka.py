@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from deploy.local.errors import LostDataError, MissingPartError, NotReadyError
-from deploy.local.java import JAVA_ENVIRONMENT, KAFKA_VERSION, Runtime, class_path, find_java, locked, user_cache
+from deploy.local.java import JAVA_ENVIRONMENT, KAFKA, KAFKA_VERSION, Runtime, class_path, find_java, locked, user_cache
 from deploy.local.process import Process, die_with_parent, run_program
 from deploy.local.ready import HOST, tcp
 from deploy.local.state import StateDir, choose_ports
@@ -135,7 +135,7 @@ def _shared_by_user(say: Callable[[str], None]) -> tuple[Runtime, str]:
     """Java, jars and archives, made where they are missing; one maker at a time."""
     java, cache = find_java(), user_cache()
     with locked(cache / "lock"):
-        runtime = Runtime(java, class_path(cache, say))
+        runtime = Runtime(java, class_path(KAFKA, cache, say))
         identity = f"{java}\n{java.stat().st_mtime_ns}\n{runtime.class_path}"
         key = hashlib.sha256(identity.encode()).hexdigest()[:12]
         base, top = cache / f"java-{key}.jsa", cache / f"kafka-{KAFKA_VERSION}-{key}.jsa"

@@ -33,6 +33,14 @@ def test_a_ratio_compares_costs_first_and_rates_beside() -> None:
     assert hop.verdict == "met"
 
 
+def test_beside_plain_java_the_rate_is_judged() -> None:
+    rows = [row(goals.JAVA_HOP, 40.0, 20_000.0), row(goals.SCORING, 80.0, 19_000.0)]
+    (hop,) = [each for each in judge(rows, []) if each.goal is goals.P4_JAVA]
+    assert hop.value == pytest.approx(0.5)
+    assert hop.by_rate == pytest.approx(0.95)
+    assert hop.verdict == "met"
+
+
 def test_latency_is_judged_at_its_own_load() -> None:
     fast, slow = Latency(0.1, 10.0, [0.2] * 100), Latency(0.5, 50.0, [1.5] * 100)
     by_goal = {each.goal: each.verdict for each in judge([], [fast, slow])}

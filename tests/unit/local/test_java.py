@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.java import KAFKA_VERSION, check_jars, pinned_jars
+from benchmarks.plain_java import JARS
+from deploy.local.java import KAFKA, KAFKA_VERSION, Jars, check_jars, pinned_jars
 
 _PINNED = {"one.jar": hashlib.sha256(b"one").hexdigest(), "two.jar": hashlib.sha256(b"two").hexdigest()}
 
@@ -26,9 +27,10 @@ def test_missing_altered_or_added_jar_is_found(tmp_path: Path, jars: dict[str, b
         check_jars(_fill(tmp_path, **jars), _PINNED)
 
 
-def test_every_jar_of_kafka_is_pinned_by_a_digest() -> None:
-    text = (Path(__file__).parents[3] / "deploy" / "local" / "kafka.jars").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("jars", "one"), [(KAFKA, f"kafka_2.13-{KAFKA_VERSION}.jar"), (JARS, "ecj-3.46.100.jar")])
+def test_every_jar_is_pinned_by_a_digest(jars: Jars, one: str) -> None:
+    text = jars.pins.read_text(encoding="utf-8")
     pinned = pinned_jars(text)
-    assert f"kafka_2.13-{KAFKA_VERSION}.jar" in pinned
+    assert one in pinned
     assert all(len(digest) == 64 for digest in pinned.values())
     assert len(pinned) == text.count("\n") - 1
