@@ -2,7 +2,8 @@
 
 GET  /messages[?to=NUMBER]   the complete messages, oldest first
 PUT  /behaviour              {"reject": {NUMBER: 11}, "drop_answer": {NUMBER: "silent" | "cut"},
-                              "receipts": {NUMBER: "UNDELIV"}}; what is not named is served as usual
+                              "receipts": {NUMBER: "UNDELIV"}, "receipt_ways": {NUMBER: "twice"},
+                              "throttled": {NUMBER: 1}}; what is not named is served as usual
 POST /incoming               {"from": NUMBER, "to": SHORT CODE, "text": TEXT}: a customer writes
 """
 
@@ -12,7 +13,7 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,9 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from deploy.local.catcher import serve
 from deploy.local.process import Process
 from deploy.local.ready import HOST, http
-from deploy.local.smsc import Centre, Conduct, ShortMessage
+from deploy.local.smsc import Centre, Conduct, ReceiptWay, ShortMessage
 
 SYSTEM_ID = "arrears"
+_WORD = "(DELIVRD|EXPIRED|DELETED|UNDELIV|REJECTD|NONE)"
+_WORDS = f"^{_WORD}(,{_WORD})*$"
 _PASSWORD_SETTING = "ARREARS_SMPP_PASSWORD"  # noqa: S105 - the name of a setting, not a password
 
 
@@ -50,8 +53,12 @@ class SmsBehaviour(BaseModel):
     """Number to an SMPP command_status: 11 invalid destination, 20 queue full, 88 throttled."""
     drop_answer: dict[str, Literal["silent", "cut"]] = {}
     """Such a message is taken and kept; then no answer comes, or the connection is cut."""
-    receipts: dict[str, Literal["DELIVRD", "EXPIRED", "UNDELIV", "REJECTD", "NONE"]] = {}
-    """What the delivery receipt says; NONE: there is none."""
+    receipts: dict[str, Annotated[str, Field(pattern=_WORDS)]] = {}
+    """What the delivery receipt says, or those of the parts, with commas between; NONE: there is none. "*": of all."""
+    receipt_ways: dict[str, ReceiptWay] = {}
+    """How receipts come: before the answer, twice, or in another session than the message."""
+    throttled: dict[str, int] = {}
+    """Number to how many of its next parts are refused as too many at once (88); the following are taken."""
 
 
 class Incoming(BaseModel):
@@ -140,7 +147,9 @@ def _conduct(wanted: SmsBehaviour) -> Conduct:
         reject=dict(wanted.reject),
         silent={number for number, how in wanted.drop_answer.items() if how == "silent"},
         cut={number for number, how in wanted.drop_answer.items() if how == "cut"},
-        receipts={number: str(word) for number, word in wanted.receipts.items()},
+        receipts=dict(wanted.receipts),
+        receipt_ways=dict(wanted.receipt_ways),
+        throttled=dict(wanted.throttled),
     )
 
 

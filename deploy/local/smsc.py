@@ -3,6 +3,8 @@
 (smpp34's own Server checks no password, and can neither cut a connection nor stay silent.)
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import secrets
@@ -11,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum
+from typing import Literal
 
 import smpp34
 
@@ -39,7 +42,7 @@ class Command(IntEnum):
 
 
 _GENERIC_NACK = 0x8000_0000
-_OK, _INVALID_COMMAND, _INVALID_BIND_STATE, _BIND_FAILED = 0x0, 0x3, 0x4, 0xD
+_OK, _INVALID_COMMAND, _INVALID_BIND_STATE, _BIND_FAILED, _THROTTLED = 0x0, 0x3, 0x4, 0xD, 0x58
 _BINDS = {Command.BIND_RECEIVER, Command.BIND_TRANSMITTER, Command.BIND_TRANSCEIVER}
 
 
@@ -71,6 +74,10 @@ class ShortMessage:
     message_ids: tuple[str, ...]
 
 
+ReceiptWay = Literal["before", "twice", "elsewhere"]
+"""Before the answer to the submit_sm; twice; in another session, if another one is bound."""
+
+
 @dataclass
 class Conduct:
     """What the centre does to some numbers; a number that is not named is served as usual."""
@@ -82,7 +89,27 @@ class Conduct:
     cut: set[str] = field(default_factory=set)
     """Accepted, and then the connection is cut instead of an answer."""
     receipts: dict[str, str] = field(default_factory=dict)
-    """Number to the word of its receipts instead of DELIVRD; "NONE": no receipt comes."""
+    """Number to the word of its receipts instead of DELIVRD; "NONE": no receipt comes.
+
+    Words with commas between are for one part each, in the order of the parts; the last is for all that follow. The
+    number "*" stands for all that are not named.
+    """
+    receipt_ways: dict[str, ReceiptWay] = field(default_factory=dict)
+    """Number to how its receipts come, instead of once, directly after the answer, in the session that submitted."""
+    throttled: dict[str, int] = field(default_factory=dict)
+    """Number to how many of its next parts are answered "throttled"; counted down."""
+
+    def word(self, part: Part) -> str:
+        """The word of the receipt for a part."""
+        words = self.receipts.get(part.number, self.receipts.get("*", "DELIVRD")).split(",")
+        return words[min(part.index, len(words)) - 1]
+
+    def throttles(self, number: str) -> bool:
+        """Whether the next part to a number is answered "throttled"."""
+        left = self.throttled.get(number, 0)
+        if left > 0:
+            self.throttled[number] = left - 1
+        return left > 0
 
 
 class Centre:
@@ -99,16 +126,35 @@ class Centre:
         self._keep = keep
         self._sessions: set[Session] = set()
         self._parts: dict[tuple[str, str, int, int], dict[int, Part]] = {}
+        self._unsettled: list[smpp34.DeliverSm] = []
         self.conduct = Conduct()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, until it ends."""
+        """One connection, until it ends. What it was delivered and did not answer goes to another one, or waits."""
         session = Session(self, reader, writer)
         self._sessions.add(session)
         try:
             await session.run()
         finally:
             self._sessions.discard(session)
+            for message in session.unanswered():
+                self.deliver(message)
+
+    def deliver(self, message: smpp34.DeliverSm, past: Session | None = None) -> None:
+        """Send a deliver_sm in a session that receives, if possible not `past`; until there is one, it waits."""
+        receivers = [session for session in self._sessions if session.receives]
+        receivers.sort(key=lambda session: session is past)
+        if receivers:
+            receivers[0].deliver(message)
+        else:
+            self._unsettled.append(message)
+
+    def bound(self, session: Session) -> None:
+        """A session has been bound: it is sent what waits."""
+        if session.receives:
+            waiting, self._unsettled = self._unsettled, []
+            for message in waiting:
+                session.deliver(message)
 
     def admits(self, system_id: str, password: str) -> bool:
         """Whether these are the credentials."""
@@ -140,6 +186,11 @@ class Session:
         self._writer = writer
         self._bound: int | None = None
         self._sequence = 0
+        self._delivered: dict[int, smpp34.DeliverSm] = {}
+
+    def unanswered(self) -> list[smpp34.DeliverSm]:
+        """What it was delivered and has not confirmed."""
+        return list(self._delivered.values())
 
     @property
     def receives(self) -> bool:
@@ -164,14 +215,15 @@ class Session:
     def deliver(self, message: smpp34.DeliverSm) -> None:
         """Send a deliver_sm under this session's next sequence number."""
         self._sequence += 1
+        self._delivered[self._sequence] = message
         pdu = bytearray(message.encode())
         struct.pack_into("!I", pdu, 12, self._sequence)
         self._writer.write(bytes(pdu))
 
     def _handle(self, command: int, sequence: int, pdu: bytes) -> None:
         if command & _RESPONSE:
-            return  # an answer to a deliver_sm
-        if command in _BINDS:
+            self._confirmed(sequence, _HEADER.unpack_from(pdu)[2])
+        elif command in _BINDS:
             self._bind(command, sequence, pdu[_HEADER.size :])
         elif command == Command.ENQUIRE_LINK:
             self._answer(command, sequence)
@@ -185,11 +237,17 @@ class Session:
         else:
             self._write(_GENERIC_NACK, _INVALID_COMMAND, sequence, b"")
 
+    def _confirmed(self, sequence: int, status: int) -> None:
+        """A deliver_sm was answered; one that was refused is kept for the next session."""
+        if status == _OK:
+            self._delivered.pop(sequence, None)
+
     def _bind(self, command: int, sequence: int, body: bytes) -> None:
         system_id, password = (word.decode("latin-1") for word in (*body.split(b"\0"), b"", b"")[:2])
         admitted = self._centre.admits(system_id, password)
         self._bound = command if admitted else None
         self._answer(command, sequence, _OK if admitted else _BIND_FAILED, b"arrears-smsc\0")
+        self._centre.bound(self)
 
     def _submit(self, sequence: int, pdu: bytes) -> None:
         submit = smpp34.decode(pdu)
@@ -199,14 +257,31 @@ class Session:
         if part.number in conduct.reject:
             self._answer(Command.SUBMIT_SM, sequence, conduct.reject[part.number], b"\0")
             return
+        if conduct.throttles(part.number):
+            self._answer(Command.SUBMIT_SM, sequence, _THROTTLED, b"\0")
+            return
         self._centre.take(part)
         if part.number in conduct.cut:
             if self._writer.transport is not None:
                 self._writer.transport.abort()
         elif part.number not in conduct.silent:
+            way = conduct.receipt_ways.get(part.number)
+            if way == "before":
+                self._receipt(part)
             self._answer(Command.SUBMIT_SM, sequence, _OK, part.message_id.encode() + b"\0")
-            word = conduct.receipts.get(part.number, "DELIVRD")
-            if part.wants_receipt and self.receives and word != "NONE":
+            if way != "before":
+                self._receipt(part)
+            if way == "twice":
+                self._receipt(part)
+
+    def _receipt(self, part: Part) -> None:
+        conduct = self._centre.conduct
+        word = conduct.word(part)
+        if part.wants_receipt and word != "NONE":
+            elsewhere = conduct.receipt_ways.get(part.number) == "elsewhere" or not self.receives
+            if elsewhere:
+                self._centre.deliver(_receipt(part, word), past=self)
+            else:
                 self.deliver(_receipt(part, word))
 
     def _answer(self, command: int, sequence: int, status: int = _OK, body: bytes = b"") -> None:
