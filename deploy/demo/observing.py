@@ -23,6 +23,8 @@ _OWN_IDS = ("contact_id", "reminder_id", "notice_id", "promise_id", "hand_over_i
 _BY_COLLECTOR = "field_list"
 """One a collector and day: how many there are hangs on whose the cases are, and that follows no order of the story."""
 _NOT_COUNTED = frozenset({"case_aged"})
+_FROM_THE_NETWORK = frozenset({"delivered", "undelivered"})
+"""Receipts come when they like, and of an unconfirmed message none can be told."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +261,7 @@ def final_counts(seen: Seen, cases: Cases) -> dict[str, Any]:
         "gradings": len(cases.grades),
         "cases": _count(f"{case['status']} {case['close_reason'] or ''}".strip() for case in cases.cases),
         "queues": _count(str(case["queue"]) for case in cases.cases if case["status"] == "open"),
-        "timeline": _count(_entry_name(entry) for entry in entries if entry["kind"] not in _NOT_COUNTED),
+        "timeline": _count(_entry_name(entry) for entry in entries if _counts(entry)),
         "notices": _count(_notice_name(notice) for notice in seen.notices),
         "reports to staff": _count(
             notice["purpose"] for notice in seen.staff_notices if notice["purpose"] != _BY_COLLECTOR
@@ -273,6 +275,11 @@ def final_counts(seen: Seen, cases: Cases) -> dict[str, Any]:
 
 def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
+
+
+def _counts(entry: Row) -> bool:
+    from_the_network = entry["kind"] == "notice" and entry["data"]["state"] in _FROM_THE_NETWORK
+    return entry["kind"] not in _NOT_COUNTED and not from_the_network
 
 
 def _entry_name(entry: Row) -> str:

@@ -33,9 +33,10 @@ def is_news(entry: Row, before: Sequence[Row]) -> bool:
             return entry["data"]["state"] in _VISIT_ENDS
         case "case_graded":  # the first grade is in the portfolio
             return any(each["kind"] == "case_graded" for each in before)
-        case "notice":  # that a reminder left at once is no news
-            return entry["data"]["state"] != "sent" or all(
-                each["kind"] != "reminder_due" or each["at"] != entry["at"] for each in before
+        case "notice":  # that a reminder left at once and arrived is no news
+            return entry["data"]["state"] not in ("sent", "delivered") or (
+                entry["data"]["state"] == "sent"
+                and all(each["kind"] != "reminder_due" or each["at"] != entry["at"] for each in before)
             )
     return entry["kind"] in _SYSTEM_TELLS
 

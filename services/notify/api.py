@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 
 from services.notify import opting_out
 from services.notify.domain.masking import masked
-from services.notify.domain.model import NoticeState
-from services.notify.store import listing
+from services.notify.domain.model import NoticeState, Unusable
+from services.notify.domain.receipts import Delivery
+from services.notify.store import customers, listing
 from services.notify.store.listing import Listed, Wanted
 from shared.db.faults import CommitUnknown
 from shared.errors import Problem
@@ -28,7 +30,9 @@ _KEY = r"^[A-Za-z0-9](?:[A-Za-z0-9._:-]{0,62}[A-Za-z0-9])?$"
 Key = Annotated[str, Query(pattern=_KEY, description="编号 / id")]
 Reader = Annotated[Principal, require(Role.SUPERVISOR, Role.ADMIN_ASSISTANT)]
 OptingOut = Annotated[Principal, require(Role.UPSTREAM, Role.PHONE_AGENT, Role.SUPERVISOR)]
+Supervisor = Annotated[Principal, require(Role.SUPERVISOR)]
 Paged = Annotated[PageRequest, paged(datetime, str)]
+PagedByKey = Annotated[PageRequest, paged(str)]
 
 
 class Why(BaseModel):
@@ -61,6 +65,9 @@ class Notice(BaseModel):
                     "address": "+86138****8000",
                     "reason": None,
                     "provider_ref": "8f3a01",
+                    "gateway": "first",
+                    "delivery": "delivered",
+                    "delivery_at": "2026-02-25T01:00:04Z",
                     "barrier_at": "2026-02-25T01:00:00.120Z",
                     "sent_at": "2026-02-25T01:00:00Z",
                     "ended_at": "2026-02-25T01:00:00Z",
@@ -87,12 +94,49 @@ class Notice(BaseModel):
     address: str | None = Field(description="已脱敏 / masked")
     reason: Why | None
     provider_ref: str | None = Field(description="网关编号 / the gateway's own reference")
+    gateway: str | None = Field(description="经由网关 / through which gateway")
+    delivery: str | None = Field(description="回执结论，未知为空 / what receipts say; empty: not known")
+    delivery_at: datetime | None
     barrier_at: datetime | None = Field(description="机器时钟 / the machine's clock")
     sent_at: datetime | None
     ended_at: datetime | None
     created_at: datetime
     subject: str | None = None
     text: str | None = None
+
+
+class RefusedAddress(BaseModel):
+    """An address that is not used: its gateway said by `code`, at `refused_at`, that nothing reaches it."""
+
+    channel: str
+    address: str = Field(description="已脱敏 / masked")
+    code: str
+    refused_at: datetime
+
+
+class RefusedAddresses(BaseModel):
+    """A customer's addresses that are not used until the bank changes the contact data of that channel."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "customer_id": "C1001",
+                    "addresses": [
+                        {
+                            "channel": "email",
+                            "address": "z****@example.com",
+                            "code": "smtp_550",
+                            "refused_at": "2026-02-25T01:00:00Z",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+    customer_id: str
+    addresses: list[RefusedAddress]
 
 
 class OptOut(BaseModel):
@@ -125,9 +169,10 @@ async def get_notices(
     staff_id: Key | None = None,
     state: NoticeState | None = None,
     purpose: Purpose | None = None,
+    delivery: Delivery | None = None,
 ) -> Page[Notice]:
-    """Return notices by customer, colleague, state and purpose, in the order in which they were asked for."""
-    wanted = Wanted(customer_id=customer_id, staff_id=staff_id, state=state, purpose=purpose)
+    """Return notices by customer, colleague, state, purpose and receipts, in the order in which they were asked for."""
+    wanted = Wanted(customer_id=customer_id, staff_id=staff_id, state=state, purpose=purpose, delivery=delivery)
     if not who.has(Role.SUPERVISOR):
         wanted = msgspec.structs.replace(wanted, to_customers=False, to_colleagues=True)
     async with bus.reading() as connection:
@@ -147,6 +192,18 @@ async def get_notice(who: Reader, bus: BusDep, notice_id: str) -> Notice:
             return _view(row)
         await listing.note_unmasked_read(connection, row.notice_id, who.subject, bus.clock.now())
     return _view(row).model_copy(update={"subject": row.subject, "text": row.text})
+
+
+@router.get("/refused-addresses", summary="被判无效的联系方式 / Addresses that nothing reaches")
+async def get_refused_addresses(
+    _who: Supervisor, bus: BusDep, request: Request, asked: PagedByKey, customer_id: Key | None = None
+) -> Page[RefusedAddresses]:
+    """Return by customer the addresses that a gateway refused for good; changed contact data lift each."""
+    after = None if asked.after is None else asked.after[0]
+    async with bus.reading() as connection:
+        rows = await customers.with_refused_addresses(connection, customer_id, after, asked.fetch)
+    shown, following = page(rows, asked, lambda row: (row[0],), request.url)
+    return Page(items=[_refused(*row) for row in shown], next=following)
 
 
 @router.post(
@@ -172,6 +229,14 @@ def _sees(who: Principal, row: Listed) -> bool:
     A phone collector reads what became of a notice on the timeline of the own case: whose case it is, assignment knows.
     """
     return who.has(Role.SUPERVISOR) or row.customer_id is None
+
+
+def _refused(customer_id: str, marks: Sequence[Unusable]) -> RefusedAddresses:
+    addresses = [
+        RefusedAddress(channel=each.channel, address=masked(each.address), code=each.code, refused_at=each.at)
+        for each in marks
+    ]
+    return RefusedAddresses(customer_id=customer_id, addresses=addresses)
 
 
 def _view(row: Listed) -> Notice:

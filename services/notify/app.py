@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 
 from services.notify.api import router
+from services.notify.api_templates import router as templates_router
 from services.notify.channels.email import EmailGateway
+from services.notify.channels.failing_over import FailOver
 from services.notify.channels.gateway import Gateway
+from services.notify.channels.receiving import ReceiptBox
 from services.notify.channels.sms import SmsGateway
 from services.notify.domain.decision import Policy
 from services.notify.domain.wording import Issuer
@@ -56,9 +59,14 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
         handle=handle,
         handles=HANDLES,
         sweeps={CONTACTS: with_contacts},
-        timers=(*timers(senders), forgetting(settings.records_kept, *old_rows(settings.records_kept))),
+        timers=(
+            *timers(senders, boxes_of(gateways)),
+            forgetting(settings.records_kept, *old_rows(settings.records_kept)),
+        ),
     )
-    app = create_service(bus, title="通知服务 Notices", settings=settings, routers=(router,), parts=parts)
+    app = create_service(
+        bus, title="通知服务 Notices", settings=settings, routers=(router, templates_router), parts=parts
+    )
     app.state.senders = senders
     return _with_gateways(app, gateways)
 
@@ -66,18 +74,50 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
 def make_gateways(settings: Settings, issuer: Issuer) -> Mapping[MessageChannel, Gateway]:
     """Return the real gateways, not yet started."""
     return {
-        "sms": SmsGateway(
-            host=settings.smpp_host,
-            port=settings.smpp_port,
-            system_id=settings.smpp_system_id,
-            password=settings.smpp_password.get_secret_value(),
-            source=issuer.sms_source,
-            mode=settings.sms_mode,
-        ),
+        "sms": _sms(settings, issuer),
         "email": EmailGateway(
-            host=settings.smtp_host, port=settings.smtp_port, sender=issuer.mail_sender, sender_name=issuer.name.zh
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            sender=issuer.mail_sender,
+            sender_name=issuer.name.zh,
+            rate=settings.mail_rate,
         ),
     }
+
+
+def _sms(settings: Settings, issuer: Issuer) -> Gateway:
+    first = SmsGateway(
+        host=settings.smpp_host,
+        port=settings.smpp_port,
+        system_id=settings.smpp_system_id,
+        password=settings.smpp_password.get_secret_value(),
+        source=issuer.sms_source,
+        mode=settings.sms_mode,
+        rate=settings.sms_rate,
+    )
+    if not settings.smpp2_host:
+        return first
+    second = SmsGateway(
+        host=settings.smpp2_host,
+        port=settings.smpp2_port,
+        system_id=settings.smpp2_system_id,
+        password=settings.smpp2_password.get_secret_value(),
+        source=settings.sms2_source or issuer.sms_source,
+        mode=settings.sms2_mode,
+        rate=settings.sms2_rate,
+        name="second",
+    )
+    return FailOver((first, second))
+
+
+def boxes_of(gateways: Mapping[MessageChannel, Gateway]) -> list[ReceiptBox]:
+    """Return where the gateways lay the receipts that they are delivered."""
+    single = [
+        each
+        for gateway in gateways.values()
+        for each in (gateway.gateways if isinstance(gateway, FailOver) else (gateway,))
+    ]
+    return [gateway.receipts for gateway in single if isinstance(gateway, SmsGateway)]
 
 
 def _with_gateways(app: FastAPI, gateways: Mapping[MessageChannel, Gateway]) -> FastAPI:

@@ -18,10 +18,15 @@ from opentelemetry.trace import SpanKind
 
 from services.notify.channels.gateway import Gateway
 from services.notify.domain import notices as facts
-from services.notify.domain.delivery import Accepted, Answer, Message, NotNow, next_state, pause_before_retry
+from services.notify.domain.delivery import Accepted, Answer, Message, RefusedForGood, next_state, pause_after
+from services.notify.domain.folds import address_refused
+from services.notify.domain.model import Customer
 from services.notify.domain.notices import Notice, reason_of
-from services.notify.store import notices
+from services.notify.receipts import Settlements, count, settle
+from services.notify.store import customers, notices, receipts
+from services.notify.store.customers import Held
 from services.notify.store.notices import Result
+from services.notify.store.receipts import LeftPart
 from shared.bus.bus import Bus
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import is_retriable
@@ -91,17 +96,19 @@ class Hands:
         if not answered:
             return
 
-        async def act(uow: UnitOfWork) -> set[str]:
+        async def act(uow: UnitOfWork) -> tuple[set[str], Settlements]:
+            await self._mark_addresses(uow, answered)
+            early = await receipts.left(uow.connection, [part for each in answered for part in _parts(each)])
             results = [_result(each, uow) for each in answered]
             kept = await notices.record(uow.connection, results, self.holder)
             for each in answered:
                 if each.notice.notice_id in kept:
                     _tell(uow, each)
-            return kept
+            return kept, await settle(uow, early)
 
         for attempt in range(1, _WRITE_TRIES + 1):
             try:
-                kept = await bus.transact(act)
+                kept, settlements = await bus.transact(act)
                 break
             except Exception as error:
                 # A COMMIT without an answer is repeated as well: a row that was written is no longer in our hands.
@@ -114,6 +121,25 @@ class Hands:
         for each in answered:
             outcome = next_state(each.answer, to_colleague=each.notice.staff_id is not None)
             _count(bus, each, outcome if each.notice.notice_id in kept else "given_up")
+        count(bus, settlements)
+
+    @staticmethod
+    async def _mark_addresses(uow: UnitOfWork, answered: Sequence[Answered]) -> None:
+        """Have addresses that nothing reaches not be used again until the contact data change."""
+        refused = {
+            each.notice.customer_id: (each.notice.channel, each.answer)
+            for each in answered
+            if isinstance(each.answer, RefusedForGood) and each.answer.address and each.notice.customer_id is not None
+        }
+        if not refused:
+            return
+        changed: dict[str, tuple[Held, Customer]] = {}
+        for key, held in (await customers.load(uow.connection, refused)).items():
+            channel, answer = refused[key]
+            after = address_refused(held.customer, channel, answer.address, answer.code, uow.now)
+            if after is not held.customer:
+                changed[key] = (held, after)
+        await customers.save(uow.connection, changed)
 
     async def _one(self, claimed: Claimed, deadline: float | None) -> Answered:
         notice = claimed.notice
@@ -121,6 +147,8 @@ class Hands:
         with fact_span(f"send {notice.channel}", notice.traceparent, SpanKind.CLIENT, attributes) as span:
             answer = await self.gateways[notice.channel].hand_over(claimed.message, deadline)
             span.set_attribute("arrears.outcome", type(answer).__name__)
+        if notice.customer_id is None and isinstance(answer, RefusedForGood):
+            answer = RefusedForGood(answer.code)  # a colleague is told until it is taken, wherever that is by then
         return Answered(notice, answer)
 
 
@@ -133,15 +161,26 @@ def claimed_at(notice: Notice, *, template_version: str, barrier_at: datetime | 
 
 def _result(each: Answered, uow: UnitOfWork) -> Result:
     answer, notice = each.answer, each.notice
-    too_late = isinstance(answer, NotNow) and answer.code == "too_late"
     return Result(
         notice_id=notice.notice_id,
         state=next_state(answer, to_colleague=notice.staff_id is not None),
         reason=reason_of(answer),
         provider_ref=answer.reference if isinstance(answer, Accepted) else None,
+        gateway=(answer.gateway or None) if isinstance(answer, Accepted) else None,
         at=uow.now,
-        pause=0.0 if too_late else pause_before_retry(notice.attempts).total_seconds(),
+        pause=pause_after(answer, notice.attempts).total_seconds(),
     )
+
+
+def _parts(each: Answered) -> list[LeftPart]:
+    """Return the parts that a gateway took; receipts will name them."""
+    if not isinstance(each.answer, Accepted):
+        return []
+    gateway, ids = each.answer.gateway, each.answer.parts
+    return [
+        LeftPart(gateway=gateway, message_id=each_id, notice_id=each.notice.notice_id, number=number, total=len(ids))
+        for number, each_id in enumerate(ids, 1)
+    ]
 
 
 def _tell(uow: UnitOfWork, each: Answered) -> None:

@@ -73,9 +73,9 @@ class Templates:
         self._texts = texts
 
     @property
-    def names(self) -> Sequence[str]:
-        """The names of all templates."""
-        return sorted(self._entries)
+    def entries(self) -> Mapping[str, Entry]:
+        """Every template by its name, with what was approved of it, in the order of names."""
+        return {name: self._entries[name] for name in sorted(self._entries)}
 
     def render(self, name: str, language: Language, channel: MessageChannel, context: Mapping[str, Any]) -> Text:
         """Return the text of a template.

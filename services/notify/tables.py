@@ -46,6 +46,7 @@ class CustomerRow(Table, table=True):
     """A customer: what decides whether a reminder may leave (`domain.model.Customer`)."""
 
     __tablename__ = "customer"
+    __table_args__ = (Index("customer_unusable", "customer_id", postgresql_where=text("state ? 'unusable'")),)
 
     customer_id: str = _text(key=True)
     version: int = Field(sa_column=Column(BigInteger, nullable=False))
@@ -96,8 +97,9 @@ class ReportRow(Table, table=True):
 class NoticeRow(Table, table=True):
     """One message to one person: what was asked for, what became of it, and what exactly was handed over.
 
-    Domain's clock: `created_at`, `due`, `reserved_at` (when it became a contact), `ended_at`. Machine's clock:
-    `barrier_at`, `retry_at`, `lease_until`. `holder` is the process that is handing it over.
+    Domain's clock: `created_at`, `due`, `reserved_at` (when it became a contact), `ended_at`, `delivery_at`. Machine's
+    clock: `barrier_at`, `retry_at`, `lease_until`. `holder` is the process that is handing it over. `delivery` is what
+    receipts said after it had left; `state` is what became of the hand-over, and stays.
     """
 
     __tablename__ = "notice"
@@ -109,6 +111,7 @@ class NoticeRow(Table, table=True):
         Index("notice_customer", "customer_id", "created_at", "notice_id"),
         Index("notice_staff", "staff_id", "created_at", "notice_id"),
         Index("notice_unconfirmed", "created_at", "notice_id", postgresql_where=text("state = 'unconfirmed'")),
+        Index("notice_undelivered", "created_at", "notice_id", postgresql_where=text("delivery = 'undelivered'")),
     )
 
     notice_id: str = _text(key=True)
@@ -132,6 +135,9 @@ class NoticeRow(Table, table=True):
     text: str | None = _text(null=True)
     reason: dict[str, Any] | None = _json(null=True)
     provider_ref: str | None = _text(null=True)
+    gateway: str | None = _text(null=True)
+    delivery: str | None = _text(null=True)
+    delivery_at: datetime | None = _instant(null=True)
     barrier_at: datetime | None = _instant(null=True)
     holder: str | None = _text(null=True)
     lease_until: datetime | None = _instant(null=True)
@@ -139,6 +145,28 @@ class NoticeRow(Table, table=True):
     ended_at: datetime | None = _instant(null=True)
     created_at: datetime = _instant()
     traceparent: str = _text()
+
+
+class SmsPartRow(Table, table=True):
+    """One part of a short message, under the id that its gateway gave it: what was answered, and what receipts said.
+
+    Without `notice_id`: a receipt that came before the answer, or of a message that nobody knows. `word`: how the part
+    ended; none so far. `at` (machine's clock): when the first of the two came.
+    """
+
+    __tablename__ = "sms_part"
+    __table_args__ = (
+        Index("sms_part_notice", "notice_id", postgresql_where=text("notice_id IS NOT NULL")),
+        Index("sms_part_old", "at"),
+    )
+
+    gateway: str = _text(key=True)
+    message_id: str = _text(key=True)
+    notice_id: str | None = _text(null=True)
+    number: int | None = Field(sa_column=Column(Integer, nullable=True))
+    total: int | None = Field(sa_column=Column(Integer, nullable=True))
+    word: str | None = _text(null=True)
+    at: datetime = _instant()
 
 
 class UnmaskedReadRow(Table, table=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from services.notify.channels.receiving import ReceiptBox
 from services.notify.domain import notices as facts
 from services.notify.domain.notices import Notice, report_draft
 from services.notify.domain.reports import recipients
+from services.notify.receipts import receipts_timer
 from services.notify.sending import Senders
 from services.notify.store import notices, reports
 from services.notify.store.notices import Ended
@@ -68,13 +71,14 @@ def give_up_lost(holder: str) -> Timer:
     return Timer("hand-overs lost", once, notices.next_sending)
 
 
-def timers(senders: Senders) -> tuple[Timer, ...]:
-    """Return every timer of notify."""
+def timers(senders: Senders, boxes: Sequence[ReceiptBox]) -> tuple[Timer, ...]:
+    """Return every timer of notify. `boxes`: where the gateways lay receipts."""
     return (
         Timer("reports to tell", tell_reports, reports.next_report),
         Timer("notices to colleagues", senders.to_colleagues, notices.next_to_colleague),
         Timer("notices to customers", senders.to_customers, notices.next_to_customer),
         give_up_lost(senders.hands.holder),
+        receipts_timer(boxes),
     )
 
 

@@ -5,7 +5,9 @@ A notice to a customer is keyed by the customer, a notice to a colleague by the 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from shared.events.kinds import Code, Fact, Instant, Key, MessageChannel, Reason, Text
 
@@ -30,6 +32,20 @@ class NoticeSent(_Notice, frozen=True, kw_only=True):
 
     sent_at: Instant
     barrier_at: Instant | None
+
+
+class NoticeDelivered(_Notice, frozen=True, kw_only=True):
+    """The network's receipts say that every part of the message has arrived; follows `NoticeSent`."""
+
+    delivered_at: Instant
+    parts: Annotated[int, Meta(ge=1, le=255)]
+
+
+class NoticeUndelivered(_Notice, frozen=True, kw_only=True):
+    """The network's receipts say that the message has left and did not arrive whole; it is not sent again."""
+
+    undelivered_at: Instant
+    reason: Reason
 
 
 class NoticeFailed(_Notice, frozen=True, kw_only=True):

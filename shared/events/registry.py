@@ -118,6 +118,8 @@ FACT_TYPES: tuple[FactType, ...] = tuple(
         ("visit.breached", visits.VisitBreached, VISITS, _CUSTOMER),
         ("visit.withdrawn", visits.VisitWithdrawn, VISITS, _CUSTOMER),
         ("notice.sent", notices.NoticeSent, NOTICES, _EITHER),
+        ("notice.delivered", notices.NoticeDelivered, NOTICES, _EITHER),
+        ("notice.undelivered", notices.NoticeUndelivered, NOTICES, _EITHER),
         ("notice.failed", notices.NoticeFailed, NOTICES, _EITHER),
         ("notice.suppressed", notices.NoticeSuppressed, NOTICES, _EITHER),
         ("notice.unconfirmed", notices.NoticeUnconfirmed, NOTICES, _EITHER),

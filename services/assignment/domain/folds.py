@@ -37,6 +37,8 @@ FOLDS: Final[Mapping[type[Fact], Fold]] = MappingProxyType(
         visits.VisitBreached: folds_told.visit_breached,
         visits.VisitWithdrawn: folds_told.visit_withdrawn,
         notices.NoticeSent: folds_told.notice_sent,
+        notices.NoticeDelivered: folds_told.notice_delivered,
+        notices.NoticeUndelivered: folds_told.notice_undelivered,
         notices.NoticeFailed: folds_told.notice_failed,
         notices.NoticeSuppressed: folds_told.notice_suppressed,
         notices.NoticeUnconfirmed: folds_told.notice_unconfirmed,

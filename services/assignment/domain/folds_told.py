@@ -8,7 +8,15 @@ from services.assignment.domain.policy import Turn
 from services.assignment.domain.words import MISSED, OUTCOMES, PARTIES
 from shared.events import visits as v
 from shared.events.kinds import Reason
-from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
+from shared.events.notices import (
+    CustomerOptedOut,
+    NoticeDelivered,
+    NoticeFailed,
+    NoticeSent,
+    NoticeSuppressed,
+    NoticeUnconfirmed,
+    NoticeUndelivered,
+)
 from shared.rules.outcomes import is_right_party
 from shared.rules.stops import stop_of_outcome
 
@@ -108,6 +116,17 @@ def notice_sent(turn: Turn, fact: NoticeSent) -> str | None:
     return _notice(turn, fact, "sent", "已发送", "was sent")
 
 
+def notice_delivered(turn: Turn, fact: NoticeDelivered) -> str | None:
+    """A reminder has arrived, as the network says: the contact is confirmed."""
+    return _notice(turn, fact, "delivered", "已送达", "was delivered")
+
+
+def notice_undelivered(turn: Turn, fact: NoticeUndelivered) -> str | None:
+    """A reminder left and did not arrive."""
+    words = fact.reason
+    return _notice(turn, fact, "undelivered", f"未送达：{words.zh}"[:150], f"was not delivered: {words.en}"[:150])
+
+
 def notice_failed(turn: Turn, fact: NoticeFailed) -> str | None:
     """A reminder could not be sent."""
     return _notice(turn, fact, "failed", f"发送失败（{fact.code}）", f"failed ({fact.code})")
@@ -139,7 +158,7 @@ def _note(turn: Turn, case_id: str, visit_id: str, state: str, zh: str, en: str,
     turn.note_for(case_id, "visit", zh, en, at=None, visit_id=visit_id, state=state, **data)
 
 
-_AnyNotice = NoticeSent | NoticeFailed | NoticeSuppressed | NoticeUnconfirmed
+_AnyNotice = NoticeSent | NoticeDelivered | NoticeUndelivered | NoticeFailed | NoticeSuppressed | NoticeUnconfirmed
 
 
 def _notice(turn: Turn, fact: _AnyNotice, state: str, zh: str, en: str) -> str | None:

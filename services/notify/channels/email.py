@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import time
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -13,6 +15,7 @@ from typing import Final
 import aiosmtplib
 
 from services.notify.channels.gateway import too_late
+from services.notify.channels.pace import Pace
 from services.notify.domain.delivery import Accepted, Answer, AnswerLost, Message, NotNow, RefusedForGood
 
 _log = logging.getLogger("arrears.notify.email")
@@ -20,16 +23,31 @@ _log = logging.getLogger("arrears.notify.email")
 ANSWER_SECONDS: Final = 10.0
 """How long the server may take to answer one command."""
 
+RATE: Final = 200.0
+"""Mails a second, unless a setting says otherwise."""
+
 _MOST_REFERENCE = 200
+_ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}(?!\S)")
+_OF_ADDRESS = re.compile(r"5\.1\.\d{1,3}|5\.2\.1")
+_TOO_FAST = frozenset({"smtp_421", "smtp_452"})
+"""The server closes, or has no room: said of the server, not of one mail."""
 
 
 class EmailGateway:
     """Hands messages to a mail server; which step failed decides whether a message may have left."""
 
     def __init__(
-        self, *, host: str, port: int, sender: str, sender_name: str, answer_seconds: float = ANSWER_SECONDS
+        self,
+        *,
+        host: str,
+        port: int,
+        sender: str,
+        sender_name: str,
+        rate: float = RATE,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`sender`: the address that mails come from; its domain also ends the Message-ID."""
+        """`sender`: the address that mails come from; its domain also ends the Message-ID. `rate`: mails a second."""
+        self._pace = Pace(rate)
         self._sender = Address(display_name=sender_name, addr_spec=sender)
         self._client = aiosmtplib.SMTP(
             hostname=host, port=port, timeout=answer_seconds, local_hostname=self._sender.domain
@@ -50,11 +68,24 @@ class EmailGateway:
         except ValueError:
             return RefusedForGood("unfit_for_mail")
         async with self._one_at_a_time:
+            present = time.monotonic()
+            instants = self._pace.reserve(1, present, deadline)
+            if instants is None:
+                return NotNow("too_late" if too_late(deadline) else "rate_reached")
+            await asyncio.sleep(max(instants[0] - present, 0.0))
             try:
-                return await self._converse(message.address, content, deadline)
+                return self._learned(await self._converse(message.address, content, deadline))
             except asyncio.CancelledError:
                 self._client.close()  # the dialogue broke off in the middle; the next message begins a new one
                 raise
+
+    def _learned(self, answer: Answer) -> Answer:
+        """Let an answer set the pace."""
+        if isinstance(answer, Accepted):
+            self._pace.taken()
+        elif isinstance(answer, NotNow) and answer.code in _TOO_FAST:
+            self._pace.too_fast(time.monotonic())
+        return answer
 
     async def _converse(self, address: str, content: bytes, deadline: float | None) -> Answer:
         refusal = await self._address(address)
@@ -63,15 +94,17 @@ class EmailGateway:
         if too_late(deadline):
             await self._start_over()
             return NotNow("too_late")
-        return await self._data(content)
+        return await self._data(address, content)
 
     async def _address(self, address: str) -> Answer | None:
         """Name sender and recipient, on a fresh connection if the old one has gone; None when both were accepted."""
         for is_last in (False, True):
+            named = ""
             try:
                 if not self._client.is_connected:
                     await self._client.connect()
                 await self._client.mail(self._sender.addr_spec)
+                named = address
                 await self._client.rcpt(address)
             except aiosmtplib.SMTPServerDisconnected:
                 self._client.close()
@@ -79,7 +112,7 @@ class EmailGateway:
                     return NotNow("not_connected")
             except aiosmtplib.SMTPResponseException as error:
                 await self._start_over()
-                return _refused(error.code)
+                return refusal(error.code, error.message, named, at_recipient=bool(named))
             except (aiosmtplib.SMTPException, OSError, TimeoutError):
                 self._client.close()
                 return NotNow("not_connected")
@@ -94,12 +127,12 @@ class EmailGateway:
         except (aiosmtplib.SMTPException, OSError, TimeoutError):
             self._client.close()
 
-    async def _data(self, content: bytes) -> Answer:
+    async def _data(self, address: str, content: bytes) -> Answer:
         try:
             response = await self._client.data(content)
         except aiosmtplib.SMTPDataError as error:
             await self._start_over()
-            return _refused(error.code)
+            return refusal(error.code, error.message, address, at_recipient=False)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             self._client.close()
             _log.warning("the mail server's answer was lost", extra={"error_type": type(error).__name__})
@@ -129,8 +162,17 @@ def mime(message: Message, sender: Address, date: str) -> EmailMessage:
     return mail
 
 
-def _refused(code: int) -> Answer:
-    """Read a reply that was not the one hoped for: 4xx for now, 5xx for good, anything else says nothing certain."""
+def refusal(code: int, message: str, address: str, *, at_recipient: bool) -> Answer:
+    """Read a reply that was not the one hoped for: 4xx for now, 5xx for good, anything else says nothing certain.
+
+    5xx is said of the address when its enhanced code says so (RFC 3463: 5.1.x, and 5.2.1, a mailbox that takes
+    nothing), or when there is no such code and it answers the recipient (`at_recipient`). A policy, a full mailbox or a
+    text that displeases says nothing of the address.
+    """
     if 400 <= code < 500:
         return NotNow(f"smtp_{code}")
-    return RefusedForGood(f"smtp_{code}") if code >= 500 else AnswerLost(f"smtp_{code}")
+    if code < 500:
+        return AnswerLost(f"smtp_{code}")
+    enhanced = _ENHANCED.match(message)
+    of_address = at_recipient if enhanced is None else bool(_OF_ADDRESS.fullmatch(enhanced[0]))
+    return RefusedForGood(f"smtp_{code}", address if of_address else "")

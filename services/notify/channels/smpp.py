@@ -5,7 +5,9 @@ What the library does by itself and why each part is replaced:
 - its correlator scans all messages of three days at each send, with numbers and texts in memory: ours keeps nothing;
 - its throttling sleeps between decision and send: a refusal goes back to the caller instead;
 - its log prints whole messages, with number and text: it is switched off, and what matters is logged here;
-- its session forgets the old socket when it connects anew: ours closes it.
+- its session forgets the old socket when it connects anew: ours closes it;
+- it falls over receipts that are not to its taste, and confirms the others before anybody could store them: ours reads
+  them by itself and confirms what is stored (`channels.receiving`).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import logging
 import random
 import struct
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiosmpplib import (
     ESME,
@@ -25,19 +28,25 @@ from aiosmpplib import (
     AbstractThrottleHandler,
     BindMode,
     DeliverSm,
+    PduHeader,
+    SmppCommand,
     SmppMessage,
     SmppSessionState,
     SubmitSm,
 )
 
 from services.notify.channels.gateway import too_late
+from services.notify.channels.receiving import Delivered, ReceiptBox, Unreadable, receipt_of
 from services.notify.domain.delivery import Accepted, Answer, AnswerLost, NotNow, RefusedForGood
 
 _log = logging.getLogger("arrears.notify.sms")
 
 _HEADER = struct.Struct("!IIII")
 _SUBMIT_SM_RESP, _GENERIC_NACK = 0x8000_0004, 0x8000_0000
+_DELIVER_SM_RESP = 0x8000_0005
 _THROTTLED, _QUEUE_FULL = 0x58, 0x14
+TOO_FAST = frozenset({f"smpp_{_THROTTLED}", f"smpp_{_QUEUE_FULL}"})
+"""The codes by which a centre says that it is handed too much."""
 _LONGEST_PAUSE = 10.0
 
 
@@ -117,13 +126,26 @@ def answer_of(status: int, body: bytes) -> Answer:
     if status == 0:
         return Accepted(body.partition(b"\0")[0].decode("ascii", "replace"))
     code = f"smpp_{status}"
-    return NotNow(code) if status in {_THROTTLED, _QUEUE_FULL} else RefusedForGood(code)
+    return NotNow(code) if code in TOO_FAST else RefusedForGood(code)
 
 
 class Session(ESME):  # type: ignore[misc]  # untyped library
     """One session with an SMS centre, on our seams."""
 
-    def __init__(self, submissions: Submissions, *, host: str, port: int, system_id: str, password: str) -> None:
+    def __init__(
+        self,
+        submissions: Submissions,
+        box: ReceiptBox,
+        *,
+        gateway: str,
+        host: str,
+        port: int,
+        system_id: str,
+        password: str,
+    ) -> None:
+        """`gateway`: the name under which receipts go into `box`."""
+        self._box = box
+        self._gateway = gateway
         super().__init__(
             smsc_host=host,
             smsc_port=port,
@@ -157,6 +179,35 @@ class Session(ESME):  # type: ignore[misc]  # untyped library
         """Close the socket, if there is one; what is buffered is still written."""
         if self._writer is not None:
             self._writer.close()
+
+    async def _handle_request(self, pdu: bytes, header: PduHeader) -> SmppMessage | None:
+        """Take a deliver_sm, without the library's confirmation; leave any other request to the library."""
+        if header.smpp_command == SmppCommand.DELIVER_SM:
+            self._take(pdu, header.sequence_num)
+            return None
+        return await super()._handle_request(pdu, header)
+
+    def _take(self, pdu: bytes, sequence: int) -> None:
+        """Put a receipt into the box, to be confirmed when it is stored; confirm at once what nobody waits for."""
+        confirm = partial(self._confirm, self._writer, sequence)
+        if self._box.is_full:
+            confirm(_QUEUE_FULL)
+            return
+        try:
+            receipt = receipt_of(pdu, self._gateway)
+        except Unreadable as error:
+            _log.warning("a delivery that cannot be read was confirmed and dropped", extra={"fault": str(error)})
+            receipt = None
+        if receipt is None:
+            confirm()
+        else:
+            self._box.waiting.append(Delivered(receipt, confirm))
+
+    @staticmethod
+    def _confirm(writer: asyncio.StreamWriter | None, sequence: int, status: int = 0) -> None:
+        """Answer a deliver_sm on the connection that brought it; on another one its number means something else."""
+        if writer is not None and not writer.is_closing():
+            writer.write(_HEADER.pack(_HEADER.size + 1, _DELIVER_SM_RESP, status, sequence) + b"\0")
 
     async def _disconnect(self) -> None:
         writer = self._writer
@@ -201,7 +252,7 @@ class _Queue(AbstractBroker):  # type: ignore[misc]  # untyped library
 
 
 class _NothingKept(AbstractCorrelator):  # type: ignore[misc]  # untyped library
-    """Responses are matched by `Submissions.answered`; receipts are not asked for."""
+    """Responses are matched by `Submissions.answered`, receipts by the ids of parts in the database."""
 
     def get_cumulated_status(self, ref_num: int) -> int:
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import cycle
@@ -12,7 +13,9 @@ from typing import Final
 from aiosmpplib import NPI, TON, PhoneNumber, SubmitSm
 
 from services.notify.channels.gateway import too_late
-from services.notify.channels.smpp import Session, Submission, Submissions
+from services.notify.channels.pace import Pace
+from services.notify.channels.receiving import ReceiptBox
+from services.notify.channels.smpp import TOO_FAST, Session, Submission, Submissions
 from services.notify.channels.sms_parts import SmsMode, SmsPart, TextTooLong, parts_of
 from services.notify.domain.delivery import Accepted, Answer, AnswerLost, Message, NotNow, RefusedForGood
 
@@ -21,10 +24,17 @@ _log = logging.getLogger("arrears.notify.sms")
 ANSWER_SECONDS: Final = 10.0
 """How long the centre may take to answer a submit_sm; then the message may have left."""
 
+RATE: Final = 500.0
+"""Parts a second, unless a setting says otherwise."""
+
 _WINDOW = 10
+_MARGIN = 0.2
+"""Seconds before the deadline up to which the last part is planned; what comes later would be left out."""
 _RESTART_SECONDS = 1.0
 _STOP_SECONDS = 3.0
 _UDHI = 0x40
+_FINAL_RECEIPT = 1
+"""registered_delivery: a receipt when the part has arrived, or will not (SMPP 3.4, 5.2.17)."""
 
 
 class SmsGateway:
@@ -39,12 +49,28 @@ class SmsGateway:
         password: str,
         source: str,
         mode: SmsMode = "udh",
+        name: str = "first",
+        rate: float = RATE,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        """`source`: the sender's number or name as the centre knows it. `password`: at most 8 characters (SMPP)."""
+        """`source`: the sender's number or name as the centre knows it. `password`: at most 8 characters (SMPP).
+
+        `name`: of this gateway among all; the ids that it gives to messages are unique under it. `rate`: how many parts
+        a second this session may submit, as agreed with the centre's owner.
+        """
+        self.pace = Pace(rate)
+        self.name = name
+        self.receipts = ReceiptBox()
         self._submissions = Submissions()
         self._new_session = partial(
-            Session, self._submissions, host=host, port=port, system_id=system_id, password=password
+            Session,
+            self._submissions,
+            self.receipts,
+            gateway=name,
+            host=host,
+            port=port,
+            system_id=system_id,
+            password=password,
         )
         self._source = PhoneNumber(source)
         self._mode: SmsMode = mode
@@ -87,22 +113,56 @@ class SmsGateway:
                 return NotNow("too_late")
             if not self.connected:
                 return NotNow("not_connected")
-            return joined(await self._submit(message, parts, deadline))
+            until = deadline if deadline is not None else time.monotonic() + self._answer_seconds
+            return joined(await self._deliver(message, parts, until), self.name)
 
-    async def _submit(self, message: Message, parts: Sequence[SmsPart], deadline: float | None) -> list[Answer]:
+    async def _deliver(self, message: Message, parts: Sequence[SmsPart], until: float) -> list[Answer]:
+        """Submit all parts; what was refused for now of a message that has left in part follows, while there is time.
+
+        Such a part has surely not left, so it is not repeated: it is late.
+        """
+        answers: dict[int, Answer] = {}
+        left = list(range(len(parts)))
+        while left:
+            instants = self.pace.reserve(len(left), time.monotonic(), until - _MARGIN)
+            if instants is None:
+                break
+            submitted = await self._submit(message, [parts[place] for place in left], instants, until)
+            answers |= dict(zip(left, submitted, strict=True))
+            left = [place for place in left if isinstance(answers[place], NotNow)]
+            if len(left) == len(parts) or not self.connected or any(map(_is_refusal, answers.values())):
+                break
+        waiting = NotNow("too_late" if too_late(until) else "rate_reached")
+        return [answers.get(place, waiting) for place in range(len(parts))]
+
+    async def _submit(
+        self, message: Message, parts: Sequence[SmsPart], instants: Sequence[float], until: float
+    ) -> list[Answer]:
+        """Submit parts, each not before its instant, and wait for the answers."""
         loop = asyncio.get_running_loop()
-        submissions = [Submission(self._submit_sm(message, part), deadline, loop.create_future()) for part in parts]
-        for submission in submissions:
-            self._submissions.add(submission)
+        submissions = [Submission(self._submit_sm(message, part), until, loop.create_future()) for part in parts]
         try:
+            for submission, instant in zip(submissions, instants, strict=True):
+                await asyncio.sleep(max(instant - time.monotonic(), 0.0))
+                self._submissions.add(submission)
             await asyncio.wait([each.answer for each in submissions], timeout=self._answer_seconds)
             for each in submissions:
                 each.resolve(AnswerLost("no_answer") if each.written else NotNow("not_submitted"))
-            return [each.answer.result() for each in submissions]
+            answers = [each.answer.result() for each in submissions]
+            self._learn(answers)
+            return answers
         finally:
             for each in submissions:
                 each.answer.cancel()
                 self._submissions.drop(each)
+
+    def _learn(self, answers: Sequence[Answer]) -> None:
+        """Let answers set the pace."""
+        for answer in answers:
+            if isinstance(answer, Accepted):
+                self.pace.taken()
+            elif isinstance(answer, NotNow) and answer.code in TOO_FAST:
+                self.pace.too_fast(time.monotonic())
 
     def _submit_sm(self, message: Message, part: SmsPart) -> SubmitSm:
         # The library wants a text even where the bytes are given: "-" is a placeholder that is never encoded.
@@ -113,7 +173,7 @@ class SmsGateway:
             message_payload=message.text if part.payload else "",
             encoding="ucs2" if part.ucs2 else "gsm0338",
             esm_class=_UDHI if part.headed else 0,
-            registered_delivery=0,
+            registered_delivery=_FINAL_RECEIPT,
         )
         if not part.payload:
             submit.set_encoded_message(part.body)
@@ -144,14 +204,19 @@ class SmsGateway:
         _log.warning("the SMS session ended; starting a new one", extra={"error_type": name})
 
 
-def joined(answers: Sequence[Answer]) -> Answer:
-    """Return what became of a message from what became of its parts.
+def _is_refusal(answer: Answer) -> bool:
+    return isinstance(answer, RefusedForGood)
+
+
+def joined(answers: Sequence[Answer], gateway: str = "") -> Answer:
+    """Return what became of a message from what became of its parts at `gateway`.
 
     All accepted: accepted. None may have left: refused, for good if one part was. Anything between has left in part
     and is nobody's to repeat.
     """
     if all(isinstance(answer, Accepted) for answer in answers):
-        return Accepted(",".join(answer.reference for answer in answers if isinstance(answer, Accepted)))
+        parts = tuple(answer.reference for answer in answers if isinstance(answer, Accepted))
+        return Accepted(",".join(parts), gateway, parts)
     if any(isinstance(answer, Accepted | AnswerLost) for answer in answers):
         lost = next((answer for answer in answers if isinstance(answer, AnswerLost)), None)
         return lost or AnswerLost("partly_accepted")

@@ -37,6 +37,11 @@ _OVERTAKEN = Reason(
     "The date to pay by has passed, so the reminder is not sent any more.",
 )
 _NO_ADDRESS = Reason("no_address", "客户没有可用于此渠道的联系方式。", "The customer has no address for this channel.")
+_ADDRESS_REFUSED = Reason(
+    "address_refused",
+    "客户在此渠道的联系方式已被网关判定无效，更新联系资料后恢复。",
+    "The gateway refused every address of the customer for this channel; changed contact data lift this.",
+)
 _CONTACTS_AWAITED = Reason(
     "contacts_awaited",
     "客户联系资料尚未到达，稍候再定。",
@@ -106,9 +111,9 @@ def decide(
     reach = customer.reach
     if reach is None:
         return _contacts_missing(reminder, customer, at)
-    address = next(iter(reach.mobiles if reminder.channel == "sms" else reach.emails), None)
+    address = usable_address(customer, reach, reminder.channel)
     if address is None:
-        return Suppress(_NO_ADDRESS)
+        return Suppress(_ADDRESS_REFUSED if reach.addresses(reminder.channel) else _NO_ADDRESS)
     request = _request(reminder, customer, reach, address, at, policy)
     if at.astimezone(ZoneInfo(request.zone)).date() > reminder.pay_by:
         return Suppress(_OVERTAKEN)
@@ -116,6 +121,12 @@ def decide(
     if isinstance(ruling, contact.Allowed):
         return Send(address=address, zone=request.zone, reach=reach, owing=owing, ruled_by=ruling.packs)
     return _held_back(ruling)
+
+
+def usable_address(customer: Customer, reach: Reach, channel: MessageChannel) -> str | None:
+    """Return the customer's first address that was not refused for good; none: there is none."""
+    refused = {each.address for each in customer.unusable if each.channel == channel}
+    return next((address for address in reach.addresses(channel) if address not in refused), None)
 
 
 def still_owing(reminder: Reminder, customer: Customer) -> tuple[Owing, ...]:

@@ -27,9 +27,15 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True):
-    """The gateway took the message, under its own `reference`."""
+    """The gateway took the message, under its own `reference`.
+
+    `gateway`: which one, where there are several. `parts`: the ids it gave to the message's parts, in their order;
+    receipts name them. None: no receipt will come.
+    """
 
     reference: str
+    gateway: str = ""
+    parts: tuple[str, ...] = ()
 
 
 class NotNow(Struct, frozen=True):
@@ -39,9 +45,13 @@ class NotNow(Struct, frozen=True):
 
 
 class RefusedForGood(Struct, frozen=True):
-    """The message has surely not left, and would be refused again."""
+    """The message has surely not left, and would be refused again.
+
+    `address`: the one that nothing reaches, as the gateway says; empty: it is not the address that was refused.
+    """
 
     code: str
+    address: str = ""
 
 
 class AnswerLost(Struct, frozen=True):
@@ -69,6 +79,16 @@ def next_state(answer: Answer, *, to_colleague: bool) -> Next:
             return "due" if to_colleague else "failed"
         case AnswerLost():
             return "due" if to_colleague else "unconfirmed"
+
+
+_OWN_PAUSES: Final = {"too_late": timedelta(), "rate_reached": timedelta(seconds=5)}
+"""Nobody refused these: the first is only to pass a new barrier, the second comes when others have left."""
+
+
+def pause_after(answer: Answer, attempts: int) -> timedelta:
+    """Return how long a notice that is due again waits (machine's clock) after so many attempts."""
+    own = _OWN_PAUSES.get(answer.code) if isinstance(answer, NotNow) else None
+    return pause_before_retry(attempts) if own is None else own
 
 
 def pause_before_retry(attempts: int) -> timedelta:

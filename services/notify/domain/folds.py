@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from services.notify.domain.model import CaseMark, Customer, OptOut, Reach
+from services.notify.domain.model import CaseMark, Customer, OptOut, Reach, Unusable
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
 from shared.events.cases import CaseClosed, CaseRecalled, ContactLogged
 from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased
@@ -90,7 +90,7 @@ def contacts_changed(customer: Customer, fact: CustomerContactsChanged) -> Custo
         return customer
     if held is not None and (held.as_of, _content(held)) >= (told.as_of, _content(told)):
         return customer
-    return structs.replace(customer, reach=told)
+    return structs.replace(customer, reach=told, unusable=_still_unusable(customer, told))
 
 
 def contacts_erased(customer: Customer, fact: CustomerContactsErased) -> Customer:
@@ -99,7 +99,7 @@ def contacts_erased(customer: Customer, fact: CustomerContactsErased) -> Custome
         return customer
     held = customer.reach
     newer = held if held is not None and held.as_of > fact.as_of else None
-    return structs.replace(customer, reach=newer, erased_as_of=fact.as_of)
+    return structs.replace(customer, reach=newer, erased_as_of=fact.as_of, unusable=_still_unusable(customer, newer))
 
 
 def case_closed(customer: Customer, fact: CaseClosed) -> Customer:
@@ -122,6 +122,16 @@ def opted_out(customer: Customer, channel: MessageChannel, at: datetime) -> Cust
     return structs.replace(customer, opt_outs=tuple(sorted((*others, OptOut(channel, at)), key=structs.astuple)))
 
 
+def address_refused(customer: Customer, channel: MessageChannel, address: str, code: str, at: datetime) -> Customer:
+    """The gateway said that nothing reaches this address; one that the bank does not name (any more) is not kept."""
+    if customer.reach is None or address not in customer.reach.addresses(channel):
+        return customer
+    if any((each.channel, each.address) == (channel, address) for each in customer.unusable):
+        return customer
+    marks = (*customer.unusable, Unusable(channel, address, code, at))
+    return structs.replace(customer, unusable=tuple(sorted(marks, key=structs.astuple)))
+
+
 FOLDS: Final[Mapping[type[Fact], Fold]] = MappingProxyType(
     {
         AccountOverdueReported: overdue_reported,
@@ -138,6 +148,14 @@ FOLDS: Final[Mapping[type[Fact], Fold]] = MappingProxyType(
     }
 )
 """What notify keeps of each fact about a customer."""
+
+
+def _still_unusable(customer: Customer, told: Reach | None) -> tuple[Unusable, ...]:
+    """Return the marks that stand: the bank says the same of that channel as before. Repeating is not mending."""
+    held = customer.reach
+    if held is None or told is None:
+        return ()
+    return tuple(each for each in customer.unusable if held.addresses(each.channel) == told.addresses(each.channel))
 
 
 def _account(

@@ -29,11 +29,24 @@ class Reach(Struct, frozen=True, kw_only=True, omit_defaults=True):
     night_consent: bool = False
     refused: tuple[str, ...] = ()
 
+    def addresses(self, channel: MessageChannel) -> tuple[str, ...]:
+        """Return where messages of a channel can go, the preferred first."""
+        return self.mobiles if channel == "sms" else self.emails
+
 
 class OptOut(Struct, frozen=True, array_like=True):
     """The customer refused a medium at `at`; it is not used again."""
 
     channel: MessageChannel
+    at: datetime
+
+
+class Unusable(Struct, frozen=True, array_like=True):
+    """An address that nothing reaches, as its gateway said at `at` by `code`."""
+
+    channel: MessageChannel
+    address: str
+    code: str
     at: datetime
 
 
@@ -49,7 +62,8 @@ class Customer(Struct, frozen=True, omit_defaults=True):
     """The facts that decide whether a customer may be sent a reminder; stored as it is, compact.
 
     Any order of the same facts gives the same value. A customer of whom only a stop is known is one as well.
-    `erased_as_of`: contact data this old or older were erased, and do not come back.
+    `erased_as_of`: contact data this old or older were erased, and do not come back. `unusable`: addresses of `reach`
+    that are not used; they are forgotten when the bank changes the addresses of that channel.
     """
 
     reach: Reach | None = None
@@ -58,6 +72,7 @@ class Customer(Struct, frozen=True, omit_defaults=True):
     stops: Stops = Stops()
     opt_outs: tuple[OptOut, ...] = ()
     cases: tuple[CaseMark, ...] = ()
+    unusable: tuple[Unusable, ...] = ()
 
 
 class Reminder(Struct, frozen=True, kw_only=True):

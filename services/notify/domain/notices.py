@@ -12,7 +12,15 @@ from services.notify.domain.delivery import Answer, AnswerLost, NotNow, RefusedF
 from services.notify.domain.model import Colleague, Reminder, Report, ReportBody
 from shared.events.cases import ReminderDue
 from shared.events.kinds import MessageChannel, Reason
-from shared.events.notices import NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed, Purpose
+from shared.events.notices import (
+    NoticeDelivered,
+    NoticeFailed,
+    NoticeSent,
+    NoticeSuppressed,
+    NoticeUnconfirmed,
+    NoticeUndelivered,
+    Purpose,
+)
 from shared.ids import derived_id
 
 
@@ -115,6 +123,16 @@ def sent(notice: Notice, at: datetime) -> NoticeSent:
     return NoticeSent(**_common(notice), sent_at=at, barrier_at=notice.barrier_at)
 
 
+def delivered(notice: Notice, at: datetime, parts: int) -> NoticeDelivered:
+    """All its parts have arrived."""
+    return NoticeDelivered(**_common(notice), delivered_at=at, parts=parts)
+
+
+def undelivered(notice: Notice, at: datetime, reason: Reason) -> NoticeUndelivered:
+    """It left and did not arrive whole."""
+    return NoticeUndelivered(**_common(notice), undelivered_at=at, reason=reason)
+
+
 def failed(notice: Notice, at: datetime, reason: Reason) -> NoticeFailed:
     """It was refused for good, or can't be written."""
     return NoticeFailed(**_common(notice), failed_at=at, code=reason.code, detail=reason.en)
@@ -136,6 +154,12 @@ def reason_of(answer: Answer) -> Reason | None:
         case NotNow(code):
             return Reason(
                 code, f"网关暂未接收（{code}），稍后重试。", f"Not taken for now ({code}); tried again later."
+            )
+        case RefusedForGood(code, address) if address:
+            return Reason(
+                code,
+                f"网关称此地址无效（{code}），未发出；更新联系资料前不再使用。",
+                f"The gateway says that this address is not valid ({code}); not used again until contact data change.",
             )
         case RefusedForGood(code):
             return Reason(code, f"网关拒收（{code}），未发出。", f"Refused by the gateway ({code}); it did not leave.")

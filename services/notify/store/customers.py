@@ -9,11 +9,12 @@ import asyncpg
 import msgspec
 from msgspec import Struct
 
-from services.notify.domain.model import Customer
+from services.notify.domain.model import Customer, Unusable
 from shared.db.guard import all_saved
 
 _encode = msgspec.json.Encoder().encode
 _customer = msgspec.json.Decoder(Customer).decode
+_unusable = msgspec.json.Decoder(tuple[Unusable, ...]).decode
 
 _LOAD = "SELECT customer_id, version, state FROM customer WHERE customer_id = ANY ($1) ORDER BY customer_id FOR UPDATE"
 _WITH_CONTACTS = """
@@ -27,6 +28,11 @@ ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, state = excluded.state
 WHERE customer.version = excluded.version - 1
 RETURNING customer_id
+"""
+_REFUSED = """
+SELECT customer_id, state -> 'unusable' AS unusable FROM customer
+WHERE state ? 'unusable' AND ($1::text IS NULL OR customer_id = $1) AND ($2::text IS NULL OR customer_id > $2)
+ORDER BY customer_id LIMIT $3
 """
 _WAKE = """
 UPDATE notice SET state = 'due', due = $2, reason = NULL WHERE customer_id = ANY ($1) AND state = 'waiting'
@@ -45,6 +51,14 @@ async def with_contacts(connection: asyncpg.Connection, after: str, limit: int) 
     """Return of whom contact data are held, above a customer and in order, each with the data's instant (C4)."""
     rows = await connection.fetch(_WITH_CONTACTS, after, limit)
     return [(row["customer_id"], row["as_of"]) for row in rows]
+
+
+async def with_refused_addresses(
+    connection: asyncpg.Connection, customer_id: str | None, after: str | None, fetch: int
+) -> list[tuple[str, tuple[Unusable, ...]]]:
+    """Return customers of whom an address is not used since nothing reaches it, with those addresses, in order."""
+    rows = await connection.fetch(_REFUSED, customer_id, after, fetch)
+    return [(row["customer_id"], _unusable(row["unusable"])) for row in rows]
 
 
 async def load(connection: asyncpg.Connection, customer_ids: Collection[str]) -> dict[str, Held]:

@@ -14,7 +14,8 @@ from shared.ids import uuid7
 _reason = msgspec.json.Decoder(Reason | None).decode
 
 _COLUMNS = """notice_id, customer_id, staff_id, case_id, purpose, channel, template, template_version, language, state,
-due, attempts, address, subject, text, reason, provider_ref, barrier_at, ended_at, created_at"""
+due, attempts, address, subject, text, reason, provider_ref, gateway, delivery, delivery_at, barrier_at, ended_at,
+created_at"""
 
 _LIST = f"""
 SELECT {_COLUMNS} FROM notice
@@ -22,10 +23,11 @@ WHERE ($1::text IS NULL OR customer_id = $1)
   AND ($2::text IS NULL OR staff_id = $2)
   AND ($3::text IS NULL OR state = $3)
   AND ($4::text IS NULL OR purpose = $4)
-  AND ($5 OR customer_id IS NULL)
-  AND ($6 OR staff_id IS NULL)
-  AND ($7::timestamptz IS NULL OR (created_at, notice_id) > ($7, $8))
-ORDER BY created_at, notice_id LIMIT $9
+  AND ($5::text IS NULL OR delivery = $5)
+  AND ($6 OR customer_id IS NULL)
+  AND ($7 OR staff_id IS NULL)
+  AND ($8::timestamptz IS NULL OR (created_at, notice_id) > ($8, $9))
+ORDER BY created_at, notice_id LIMIT $10
 """  # noqa: S608 - our own words
 _ONE = f"SELECT {_COLUMNS} FROM notice WHERE notice_id = $1"  # noqa: S608 - our own words
 _READ = "INSERT INTO unmasked_read (read_id, notice_id, staff_id, at) VALUES ($1, $2, $3, $4)"
@@ -51,6 +53,9 @@ class Listed(Struct, frozen=True, kw_only=True):
     text: str | None
     reason: Reason | None
     provider_ref: str | None
+    gateway: str | None
+    delivery: str | None
+    delivery_at: datetime | None
     barrier_at: datetime | None
     ended_at: datetime | None
     created_at: datetime
@@ -63,6 +68,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     staff_id: str | None = None
     state: str | None = None
     purpose: str | None = None
+    delivery: str | None = None
     to_customers: bool = True
     to_colleagues: bool = True
 
@@ -77,6 +83,7 @@ async def search(
         wanted.staff_id,
         wanted.state,
         wanted.purpose,
+        wanted.delivery,
         wanted.to_customers,
         wanted.to_colleagues,
         *(after or (None, None)),

@@ -19,7 +19,8 @@ LEDGER_DAYS = 35
 
 _encode = msgspec.json.Encoder().encode
 
-_COLUMNS = ", ".join(f"n.{name}" for name in Notice.__struct_fields__)
+COLUMNS = ", ".join(f"n.{name}" for name in Notice.__struct_fields__)
+"""What a `Notice` is made of, of the row `n`."""
 
 _ADD = """
 INSERT INTO notice (notice_id, natural_key, partition, customer_id, staff_id, case_id, purpose, channel, template,
@@ -44,11 +45,11 @@ SELECT customer_id FROM customer WHERE customer_id IN (
 ) ORDER BY customer_id FOR UPDATE SKIP LOCKED
 """  # noqa: S608 - our own words
 _TO_CUSTOMERS = f"""
-SELECT {_COLUMNS} FROM notice n WHERE {_READY} AND n.customer_id = ANY ($2)
+SELECT {COLUMNS} FROM notice n WHERE {_READY} AND n.customer_id = ANY ($2)
 ORDER BY n.notice_id LIMIT $3 FOR UPDATE
 """  # noqa: S608 - our own words
 _TO_COLLEAGUES = f"""
-SELECT {_COLUMNS} FROM notice n WHERE {_READY} AND n.staff_id IS NOT NULL
+SELECT {COLUMNS} FROM notice n WHERE {_READY} AND n.staff_id IS NOT NULL
 ORDER BY n.due, n.notice_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """  # noqa: S608 - our own words
 _MESSAGES = """
@@ -79,17 +80,17 @@ WHERE n.notice_id = w.notice_id
 """
 _RECORD = """
 UPDATE notice n
-SET state = w.state, reason = w.reason, provider_ref = w.provider_ref, holder = NULL, lease_until = NULL,
-    ended_at = CASE WHEN w.state = 'due' THEN NULL ELSE w.at END,
+SET state = w.state, reason = w.reason, provider_ref = w.provider_ref, gateway = w.gateway, holder = NULL,
+    lease_until = NULL, ended_at = CASE WHEN w.state = 'due' THEN NULL ELSE w.at END,
     reserved_at = CASE WHEN w.state = 'due' THEN NULL ELSE n.reserved_at END,
     retry_at = CASE WHEN w.state = 'due' THEN clock_timestamp() + make_interval(secs => w.pause) END
 FROM jsonb_to_recordset($1::jsonb) AS w (notice_id text, state text, reason jsonb, provider_ref text,
-    at timestamptz, pause float8)
+    gateway text, at timestamptz, pause float8)
 WHERE n.notice_id = w.notice_id AND n.state = 'sending' AND n.holder = $2
 RETURNING n.notice_id
 """
 _LOST = f"""
-SELECT {_COLUMNS} FROM notice n
+SELECT {COLUMNS} FROM notice n
 WHERE n.state = 'sending'
   AND (n.lease_until <= clock_timestamp() OR (split_part(n.holder, '/', 1) = $1 AND n.holder <> $2))
 ORDER BY n.notice_id LIMIT $3 FOR UPDATE SKIP LOCKED
@@ -144,6 +145,7 @@ class Result(Struct, frozen=True, kw_only=True):
     state: str
     reason: Reason | None
     provider_ref: str | None
+    gateway: str | None
     at: datetime
     pause: float
 
@@ -259,17 +261,19 @@ async def next_sending(connection: asyncpg.Connection) -> datetime | None:
     return await _instant(connection, _NEXT_SENDING)
 
 
+def notice_of(row: asyncpg.Record, but: Collection[str] = ()) -> Notice:
+    """Return the notice of a row that holds `COLUMNS`, and `but`, which are no part of it."""
+    fields: dict[str, Any] = {name: value for name, value in row.items() if name not in but}
+    return Notice(**{**fields, "payload": msgspec.Raw(fields["payload"].encode())})
+
+
 async def _instant(connection: asyncpg.Connection, statement: str) -> datetime | None:
     found: datetime | None = await connection.fetchval(statement)
     return found
 
 
 def _notices(rows: Sequence[asyncpg.Record]) -> list[Notice]:
-    found = []
-    for row in rows:
-        fields: dict[str, Any] = dict(row)
-        found.append(Notice(**{**fields, "payload": msgspec.Raw(fields["payload"].encode())}))
-    return found
+    return [notice_of(row) for row in rows]
 
 
 def _json(rows: Any) -> str:  # noqa: ANN401 - whatever msgspec encodes

@@ -12,5 +12,6 @@ def old_rows(kept: timedelta) -> tuple[Old, ...]:
     return (
         Old("notice", "created_at", kept, but="t.state IN ('due', 'waiting', 'sending')"),
         Old("report", "occurred_at", kept, but="t.due IS NOT NULL"),
+        Old("sms_part", "at", kept, machine=True),
         Old("unmasked_read", "at", kept),
     )

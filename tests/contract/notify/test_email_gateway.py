@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from deploy.local.ready import HOST
+from services.notify.channels import pace
 from services.notify.channels.email import EmailGateway, mime
 from services.notify.domain.delivery import Accepted, AnswerLost, Message, NotNow, RefusedForGood
 from tests.contract.notify.waiting import until
@@ -26,6 +27,15 @@ class Server:
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
+
+    async def handle_MAIL(  # noqa: N802 - likewise
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if address.startswith("refused@"):
+            return "550 refused"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -123,17 +133,28 @@ async def test_mails_at_once_do_not_mix(server: Server, gateway: EmailGateway) -
     ("address", "answer"),
     [
         ("451@example.com", NotNow("smtp_451")),
-        ("550@example.com", RefusedForGood("smtp_550")),
+        ("550@example.com", RefusedForGood("smtp_550", "550@example.com")),
         ("data452@example.com", NotNow("smtp_452")),
         ("data554@example.com", RefusedForGood("smtp_554")),
     ],
 )
 async def test_4xx_is_for_now_and_5xx_for_good_wherever_it_comes(
-    server: Server, gateway: EmailGateway, address: str, answer: object
+    server: Server, gateway: EmailGateway, address: str, answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pace, "STAND_STILL_SECONDS", 0.01)
     assert await gateway.hand_over(mail(address), None) == answer
     assert isinstance(await gateway.hand_over(mail(), None), Accepted)
     assert len(server.mails) == 1
+
+
+async def test_a_sender_that_is_refused_says_nothing_of_the_address(server: Server) -> None:
+    refused = EmailGateway(
+        host=HOST, port=server.port, sender="refused@bank.example", sender_name="示例银行", answer_seconds=0.5
+    )
+    try:
+        assert await refused.hand_over(mail(), None) == RefusedForGood("smtp_550")
+    finally:
+        await refused.stop()
 
 
 @pytest.mark.parametrize("address", ["cut@example.com", "silent@example.com"])

@@ -13,6 +13,8 @@ import pytest
 
 from deploy.local.ready import HOST
 from deploy.local.smsc import Centre, ShortMessage
+from services.notify.channels import pace
+from services.notify.channels.failing_over import FailOver
 from services.notify.channels.sms import SmsGateway
 from services.notify.channels.sms_parts import SmsMode
 from services.notify.domain.delivery import Accepted, AnswerLost, Message, NotNow, RefusedForGood
@@ -49,8 +51,8 @@ class Running:
         await self.server.wait_closed()
 
 
-@pytest.fixture
-async def centre() -> AsyncIterator[Running]:
+@asynccontextmanager
+async def a_centre() -> AsyncIterator[Running]:
     messages: list[ShortMessage] = []
     running = Running(Centre("arrears", "secret", messages.append), messages=messages)
     await running.start()
@@ -58,8 +60,16 @@ async def centre() -> AsyncIterator[Running]:
     await running.stop()
 
 
+@pytest.fixture
+async def centre() -> AsyncIterator[Running]:
+    async with a_centre() as running:
+        yield running
+
+
 @asynccontextmanager
-async def bound(running: Running, *, mode: SmsMode = "udh", password: str = "secret") -> AsyncIterator[SmsGateway]:
+async def bound(
+    running: Running, *, mode: SmsMode = "udh", password: str = "secret", name: str = "first"
+) -> AsyncIterator[SmsGateway]:
     gateway = SmsGateway(
         host=HOST,
         port=running.port,
@@ -67,6 +77,7 @@ async def bound(running: Running, *, mode: SmsMode = "udh", password: str = "sec
         password=password,
         source="1069000000",
         mode=mode,
+        name=name,
         answer_seconds=0.5,
     )
     await gateway.start()
@@ -91,7 +102,7 @@ async def test_a_short_chinese_message_is_accepted_whole_under_the_centres_refer
         "1069000000",
         "【示例银行】请于3月4日前还款。",
     )
-    assert answer == Accepted(",".join(message.message_ids))
+    assert answer == Accepted(",".join(message.message_ids), "first", message.message_ids)
 
 
 @pytest.mark.parametrize("mode", ["udh", "payload"])
@@ -118,8 +129,9 @@ async def test_many_messages_at_once_all_arrive_once(centre: Running) -> None:
     [(11, RefusedForGood("smpp_11")), (20, NotNow("smpp_20")), (88, NotNow("smpp_88"))],
 )
 async def test_a_refusal_is_for_good_unless_the_centre_is_only_busy(
-    centre: Running, status: int, answer: object
+    centre: Running, status: int, answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pace, "STAND_STILL_SECONDS", 0.01)
     centre.centre.conduct.reject["8613800138000"] = status
     async with bound(centre) as gateway:
         assert await gateway.hand_over(sms("请还款"), None) == answer
@@ -165,6 +177,75 @@ async def test_a_wrong_password_is_tried_again_and_stopping_is_bounded(centre: R
     async with bound(centre, password="wrong") as gateway:
         assert await gateway.hand_over(sms("请还款"), None) == NotNow("not_connected")
     assert centre.messages == []
+
+
+def said(gateway: SmsGateway) -> list[tuple[str, str]]:
+    """Which parts the receipts in the gateway's box are of, and how these ended."""
+    return [(each.receipt.message_id, each.receipt.word) for each in gateway.receipts.waiting]
+
+
+async def test_each_parts_receipt_is_confirmed_when_it_is_stored_and_till_then_delivered_again(
+    centre: Running,
+) -> None:
+    """Seen to fail with receipts that are confirmed as they come."""
+    centre.centre.conduct.receipts["8613800138000"] = "DELIVRD,UNDELIV"
+    async with bound(centre) as gateway:
+        await gateway.hand_over(sms(LONG), None)
+        (message,) = centre.messages
+        ids = message.message_ids
+        expected = list(zip(ids, ["DELIVRD", *["UNDELIV"] * (len(ids) - 1)], strict=True))
+        await until(lambda: len(said(gateway)) == len(ids))
+        assert said(gateway) == expected
+        gateway.receipts.stored(gateway.receipts.waiting[:1])
+        assert isinstance(await gateway.hand_over(sms("请还款", "+8613900139000"), None), Accepted)
+    async with bound(centre) as another:
+        await until(lambda: len(said(another)) == len(ids))
+        assert set(expected[1:]) < set(said(another))
+        another.receipts.stored(list(another.receipts.waiting))
+        assert isinstance(await another.hand_over(sms("请还款", "+8613700137000"), None), Accepted)
+    async with bound(centre) as third:
+        assert isinstance(await third.hand_over(sms("请还款", "+8613600136000"), None), Accepted)
+        assert ids[1] not in dict(said(third))
+
+
+async def test_what_a_centre_delivers_that_is_no_receipt_ends_no_session(centre: Running) -> None:
+    async with bound(centre) as gateway:
+        assert centre.centre.send("8613800138000", "1069000000", "退订")
+        assert isinstance(await gateway.hand_over(sms("请还款"), None), Accepted)
+        await until(lambda: len(said(gateway)) == 1)
+
+
+async def test_a_part_that_is_refused_for_now_follows_when_others_have_left(
+    centre: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with a message given up as partly accepted."""
+    monkeypatch.setattr(pace, "STAND_STILL_SECONDS", 0.01)
+    centre.centre.conduct.throttled["8613800138000"] = 1
+    async with bound(centre) as gateway:
+        answer = await gateway.hand_over(sms(LONG), time.monotonic() + 10)
+        assert gateway.pace.rate < gateway.pace.stated
+    (message,) = centre.messages
+    assert message.text == LONG
+    assert isinstance(answer, Accepted)
+    assert answer.parts == message.message_ids
+
+
+async def test_the_second_centre_takes_what_the_first_does_not_and_never_what_it_may_have_taken(
+    centre: Running,
+) -> None:
+    """Seen to fail with a lost answer taken for "not now": the second centre had the message as well."""
+    centre.centre.conduct.silent.add("8613800138000")
+    async with a_centre() as other, bound(centre) as first, bound(other, name="second") as second:
+        both = FailOver((first, second))
+        assert await both.hand_over(sms("请还款"), None) == AnswerLost("no_answer")
+        await centre.stop()
+        await until(lambda: not first.connected)
+        answer = await both.hand_over(sms("请还款", "+8613900139000"), None)
+    assert isinstance(answer, Accepted)
+    assert answer.gateway == "second"
+    assert [message.to for message in centre.messages] == ["8613800138000"]
+    assert [message.to for message in other.messages] == ["8613900139000"]
+    await centre.start()
 
 
 async def test_number_and_text_appear_in_no_log(centre: Running, caplog: pytest.LogCaptureFixture) -> None:

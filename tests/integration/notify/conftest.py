@@ -80,7 +80,12 @@ class House:
         await until(at_rest)
 
     async def behave(self, catcher: str, **conduct: Any) -> None:
-        """Tell the mail catcher ("mail") or the SMS centre ("sms") how to treat some addresses."""
+        """Tell the mail catcher ("mail") or the SMS centre ("sms") how to treat some addresses.
+
+        Receipts come only to a test that asks for them: what they say of a message comes when it likes.
+        """
+        if catcher == "sms":
+            conduct = {"receipts": {"*": "NONE"}, **conduct}
         url = f"http://127.0.0.1:{self.stage.infra.ports[catcher]}/behaviour"
         (await self.catchers.put(url, json=conduct)).raise_for_status()
 
@@ -240,6 +245,7 @@ async def _ready(house: House) -> bool:
 async def house(running: House) -> AsyncIterator[House]:
     """Notify on a Wednesday at nine in the morning."""
     running.clock.set(MORNING)
+    await running.behave("sms")
     yield running
     await running.behave("sms")
     await running.behave("mail")

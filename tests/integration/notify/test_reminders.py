@@ -15,7 +15,7 @@ from shared.events.cases import CaseClosed
 from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
 from shared.web.auth import Role
 from tests.integration.notify.conftest import TRACE, Person, at_night, told, until
-from tests.unit.notify.build import MORNING, case_account, contacts, overdue, payment, reminder_due
+from tests.unit.notify.build import MORNING, case_account, contacts, hours, overdue, payment, reminder_due
 
 
 async def test_a_reminder_goes_out_once_by_short_message_and_says_so(person: Person) -> None:
@@ -169,6 +169,62 @@ async def test_a_stop_while_the_centre_is_busy_ends_it(person: Person) -> None:
     await person.house.behave("sms")
     assert (await person.notice())["state"] == "suppressed"
     assert await person.messages() == []
+
+
+async def _refused_for_now(person: Person) -> str:
+    """Have a mail refused for now, and return the barrier behind which it was tried."""
+    await person.house.behave("mail", refuse={person.mailbox: 451})
+    await person.owes()
+    await person.house.tell(person.mine(reminder_due("email")))
+
+    async def met() -> bool:
+        return any((each["reason"] or {}).get("code") == "smtp_451" for each in await person.notices())
+
+    await until(met)
+    return str((await person.notice())["barrier_at"])
+
+
+async def test_a_mail_that_is_refused_for_now_is_tried_again_behind_a_new_barrier(person: Person) -> None:
+    before = await _refused_for_now(person)
+    await person.house.behave("mail")
+    await person.house.settled()
+    notice = await person.notice()
+    assert (notice["state"], notice["attempts"]) == ("sent", 2)
+    assert notice["barrier_at"] > before
+    assert len(await person.mails()) == 1
+
+
+async def test_a_stop_while_the_mail_server_is_busy_ends_it(person: Person) -> None:
+    await _refused_for_now(person)
+    await person.tell(StopSet(customer_id="C1", kind="complaint", set_at=MORNING))
+    await person.house.behave("mail")
+    await person.house.settled()
+    assert (await person.notice())["state"] == "suppressed"
+    assert await person.mails() == []
+
+
+async def test_an_address_that_is_refused_for_good_is_not_used_until_the_bank_changes_it(person: Person) -> None:
+    """Seen to fail with refusals that leave no mark: the second reminder was tried as well."""
+    house = person.house
+    await house.behave("mail", refuse={person.mailbox: 550})
+    await person.owes()
+    await person.tell(reminder_due("email"))
+    await person.tell(structs.replace(reminder_due("email"), reminder_id="R2"))
+    ends = {notice["state"]: notice["reason"]["code"] for notice in await person.notices()}
+    assert ends == {"failed": "smtp_550", "suppressed": "address_refused"}
+    (shown,) = (await house.get(f"/v1/refused-addresses?customer_id={person.id}")).json()["items"]
+    (address,) = shown["addresses"]
+    assert (address["channel"], address["code"]) == ("email", "smtp_550")
+    assert person.mailbox not in address["address"]
+    facts = [fact for _, fact in await told(house.stage, person.id)]
+    assert [type(fact) for fact in facts] == [NoticeFailed, NoticeSuppressed]
+
+    fresh = f"new-{person.mailbox}"
+    await person.tell(contacts(MORNING + hours(1), emails=(fresh,)))
+    assert (await house.get(f"/v1/refused-addresses?customer_id={person.id}")).json()["items"] == []
+    await person.tell(structs.replace(reminder_due("email"), reminder_id="R3"))
+    assert len(await house.caught("mail", fresh)) == 1
+    assert await person.mails() == []
 
 
 async def test_a_lost_answer_is_unconfirmed_shown_and_never_sent_again(person: Person) -> None:

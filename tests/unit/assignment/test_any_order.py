@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from services.assignment.domain.model import Customer
 from services.assignment.handlers import HANDLES
 from shared.events.kinds import Fact, Reason
-from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
+from shared.events.notices import (
+    CustomerOptedOut,
+    NoticeDelivered,
+    NoticeFailed,
+    NoticeSent,
+    NoticeSuppressed,
+    NoticeUnconfirmed,
+    NoticeUndelivered,
+)
 from shared.events.visits import (
     VisitAccepted,
     VisitBreached,
@@ -71,6 +79,10 @@ MESSAGE: dict[str, Any] = {
 }
 NOTICES: list[Fact] = [
     NoticeSent(notice_id="N1", sent_at=WEDNESDAY, barrier_at=WEDNESDAY, **MESSAGE),
+    NoticeDelivered(notice_id="N1", delivered_at=WEDNESDAY, parts=3, **MESSAGE),
+    NoticeUndelivered(
+        notice_id="N5", undelivered_at=WEDNESDAY, reason=Reason("receipt_undeliv", "未送达", "lost"), **MESSAGE
+    ),
     NoticeFailed(notice_id="N2", failed_at=WEDNESDAY, code="smpp_11", detail="refused", **MESSAGE),
     NoticeSuppressed(notice_id="N3", suppressed_at=WEDNESDAY, reason=Reason("paid", "已还", "paid"), **MESSAGE),
     NoticeUnconfirmed(notice_id="N4", unconfirmed_at=WEDNESDAY, barrier_at=WEDNESDAY, **MESSAGE),

@@ -6,7 +6,15 @@ import pytest
 
 from services.assignment.domain.folds import FOLDS, fold
 from shared.events.kinds import Fact, Reason
-from shared.events.notices import CustomerOptedOut, NoticeFailed, NoticeSent, NoticeSuppressed, NoticeUnconfirmed
+from shared.events.notices import (
+    CustomerOptedOut,
+    NoticeDelivered,
+    NoticeFailed,
+    NoticeSent,
+    NoticeSuppressed,
+    NoticeUnconfirmed,
+    NoticeUndelivered,
+)
 from shared.events.registry import FACT_TYPES
 from tests.unit.assignment.given import WEDNESDAY, Story, by_phone
 
@@ -23,6 +31,8 @@ KEYS = {
 WHY = Reason("cn-card.night", "夜间", "Night")
 NOTICES: list[Fact] = [
     NoticeSent(**KEYS, sent_at=WEDNESDAY, barrier_at=WEDNESDAY),  # type: ignore[arg-type]  # literals in a dict
+    NoticeDelivered(**KEYS, delivered_at=WEDNESDAY, parts=3),  # type: ignore[arg-type]  # as above
+    NoticeUndelivered(**KEYS, undelivered_at=WEDNESDAY, reason=WHY),  # type: ignore[arg-type]  # as above
     NoticeFailed(**KEYS, failed_at=WEDNESDAY, code="refused", detail="x"),  # type: ignore[arg-type]  # as above
     NoticeSuppressed(**KEYS, suppressed_at=WEDNESDAY, reason=WHY),  # type: ignore[arg-type]  # as above
     NoticeUnconfirmed(**KEYS, unconfirmed_at=WEDNESDAY, barrier_at=None),  # type: ignore[arg-type]  # as above

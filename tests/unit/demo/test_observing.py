@@ -109,6 +109,14 @@ def test_sent_and_unconfirmed_count_the_same_and_suppressed_does_not() -> None:
     assert counts("sent") != counts("suppressed")
 
 
+def test_what_the_network_says_of_a_message_is_not_counted_since_of_an_unconfirmed_one_it_says_nothing() -> None:
+    def counts(*states: str) -> dict[str, Any]:
+        cases = Cases([], {"K1": [entry("notice", notice_id="n1", state=state) for state in states]}, [])
+        return final_counts(Seen(end=NOW), cases)
+
+    assert counts("sent", "delivered") == counts("sent", "undelivered") == counts("unconfirmed")
+
+
 def test_the_last_answer_of_the_telephone_and_of_the_door_repeats_itself() -> None:
     customer = STORY.customers[6]
     assert [customer.door(number).kind for number in range(4)] == ["nobody_home", "promises", "promises", "promises"]

@@ -13,6 +13,7 @@ from services.notify.domain.delivery import (
     NotNow,
     RefusedForGood,
     next_state,
+    pause_after,
     pause_before_retry,
 )
 
@@ -31,6 +32,12 @@ def test_a_customer_is_written_to_at_most_once_and_a_colleague_until_it_is_taken
 ) -> None:
     assert next_state(answer, to_colleague=False) == to_customer
     assert next_state(answer, to_colleague=True) == to_colleague
+
+
+def test_who_was_not_refused_by_anybody_does_not_wait_longer_each_time() -> None:
+    assert [pause_after(NotNow("too_late"), attempts).total_seconds() for attempts in (1, 9)] == [0, 0]
+    assert [pause_after(NotNow("rate_reached"), attempts).total_seconds() for attempts in (1, 9)] == [5, 5]
+    assert pause_after(NotNow("smpp_88"), 3) == pause_before_retry(3)
 
 
 def test_pauses_double_and_end_at_ten_minutes() -> None:

@@ -48,7 +48,7 @@ def rewrite(folder: Path, file: str, old: str, new: str) -> None:
 
 
 def test_every_packaged_text_is_as_it_was_approved_and_sound(issuer: Issuer) -> None:
-    assert {"reminder_first", "reminder_again", "visit_done"} <= set(load_templates(issuer).names)
+    assert {"reminder_first", "reminder_again", "visit_done"} <= set(load_templates(issuer).entries)
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])

@@ -114,7 +114,7 @@ YES, BUSY, NO, LOST = Accepted("a"), NotNow("smpp_88"), RefusedForGood("smpp_11"
 @pytest.mark.parametrize(
     ("answers", "whole"),
     [
-        ([YES, YES], Accepted("a,a")),
+        ([YES, YES], Accepted("a,a", "first", ("a", "a"))),
         ([BUSY, BUSY], BUSY),
         ([BUSY, NO], NO),
         ([YES, BUSY], AnswerLost("partly_accepted")),
@@ -124,4 +124,4 @@ YES, BUSY, NO, LOST = Accepted("a"), NotNow("smpp_88"), RefusedForGood("smpp_11"
     ],
 )
 def test_a_message_that_left_in_part_is_nobodys_to_repeat(answers: list[Answer], whole: Answer) -> None:
-    assert joined(answers) == whole
+    assert joined(answers, "first") == whole
