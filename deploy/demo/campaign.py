@@ -116,7 +116,7 @@ class Campaign:
         return [_DID[what].format(f"[b]{count}[/b] debtors") for what, count in sorted(did.items())]
 
     async def _show_grades(self) -> list[str]:
-        self._teller.show(ending.by_grade(await self.observer.grades()))
+        self._teller.show(ending.cases_by_grade(await self.observer.items()))
         return []
 
     async def _show_evening(self) -> list[str]:

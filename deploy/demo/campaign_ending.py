@@ -103,6 +103,17 @@ def by_grade(grades: Iterable[Row]) -> Table:
     return table
 
 
+def cases_by_grade(items: Iterable[Row]) -> Table:
+    """How many cases stand in each bucket and grade; a case has those of its worst account."""
+    table = _table("案件账龄与等级 Cases by bucket and grade", "bucket", "A", "B", "C", "D", "E", "all")
+    count = Counter((row["bucket"], row["grade"]) for row in items)
+    for bucket in _BUCKETS:
+        cells = [count[bucket, grade] for grade in "ABCDE"]
+        if any(cells):
+            table.add_row(bucket, *map(_number, [*cells, sum(cells)]))
+    return table
+
+
 def by_queue(items: Iterable[Row]) -> Table:
     """Where the cases stand in the evening, and how many of them a collector has."""
     table = _table("案件去向 Where the cases stand", "queue", "cases", "with a collector", "stopped", "in the field")

@@ -15,7 +15,8 @@ from shared.clock import step
 
 _REST_SECONDS = 150.0
 """How long a step may take. Longer than the lease of a message whose sender was killed in mid-sending (90 s)."""
-_PAUSE = 0.03
+_PAUSE, _LONGEST_PAUSE, _SHARE = 0.03, 0.5, 0.1
+"""Between two rounds of questions: a tenth of the wait so far, so that asking does not slow down those who work."""
 
 
 class NotAtRest(Exception):
@@ -104,7 +105,12 @@ class Stepper:
             if time.monotonic() - begun > self._patience:
                 raise NotAtRest(_busy(self.now, now, self._patience))
             before = now
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(pause_after(time.monotonic() - begun))
+
+
+def pause_after(waited: float) -> float:
+    """Return how long to leave the services alone after so many seconds of waiting."""
+    return min(max(_PAUSE, waited * _SHARE), _LONGEST_PAUSE)
 
 
 async def _ask(client: Client, service: str) -> Rest:

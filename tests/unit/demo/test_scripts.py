@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.demo.agenda import Agenda
-from deploy.demo.clocking import Rest, at_rest, earliest_due
+from deploy.demo.clocking import Rest, at_rest, earliest_due, pause_after
 from deploy.demo.killing import FIRST_BEAT, LAST_BEAT, Killer, moments
 from deploy.demo.phone_desk import needs_a_visit, visited, why_a_visit
 from deploy.demo.planning import LENGTH, fit, in_order
@@ -32,6 +32,11 @@ def test_rest_is_two_quiet_rounds_in_a_row_with_nothing_done_in_between() -> Non
     assert not at_rest([rest("ingest"), rest("notify", mark=0)], quiet)
     assert not at_rest([rest("ingest", idle=False), rest("notify")], quiet)
     assert not at_rest(quiet, [rest("ingest"), rest("notify", idle=False)])
+
+
+def test_whoever_waits_long_asks_less_often() -> None:
+    assert pause_after(0) == pause_after(0.3) == 0.03
+    assert pause_after(0.3) < pause_after(1) < pause_after(5) == pause_after(500) == 0.5
 
 
 def test_the_next_instant_is_the_first_timer_of_any_service() -> None:
