@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Self, TypeAlias
 
 import httpx
@@ -21,7 +22,7 @@ _TRY_SECONDS = 90.0
 """How long a call is tried again while a service is away: longer than a killed one needs to be back."""
 _PAUSE = 0.15
 _AWAY = 503
-_AT_ONCE = 24
+AT_ONCE = 24
 """So many calls are under way at most: fewer than a service lets in at once."""
 _TOKEN_SECONDS = 600.0
 """A token is used for so long; the issuer's last longer."""
@@ -71,14 +72,18 @@ class Answer:
 
 @dataclass
 class Client:
-    """Calls the services. `urls`: by service; `token_of`: asks the issuer; `retries`: calls that had to be repeated."""
+    """Calls the services. `urls`: by service; `token_of`: asks the issuer; `retries`: calls that had to be repeated.
+
+    `patience`: how many seconds a call is tried again.
+    """
 
     http: httpx.AsyncClient
     urls: Mapping[str, str]
     token_of: Callable[[Caller], Awaitable[str]]
     retries: int = 0
+    patience: float = _TRY_SECONDS
     _tokens: dict[Caller, tuple[str, float]] = field(default_factory=dict)
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def get(self, who: Caller, service: str, path: str) -> Json:
         """The body of a GET."""
@@ -147,10 +152,12 @@ class Client:
         )
 
     async def _again(self, ask: Callable[[], Awaitable[httpx.Response]], what: str) -> httpx.Response:
-        deadline = time.monotonic() + _TRY_SECONDS
+        deadline = inf
         while True:
             try:
                 async with self._gate:
+                    # Thousands may wait at the gate: that is not the service's silence.
+                    deadline = min(deadline, time.monotonic() + self.patience)
                     answer = await ask()
                 if answer.status_code != _AWAY:
                     return answer
@@ -158,7 +165,7 @@ class Client:
             except httpx.TransportError as error:
                 why = type(error).__name__
             if time.monotonic() > deadline:
-                raise Away(f"{what}: no answer for {_TRY_SECONDS:g} s ({why})")
+                raise Away(f"{what}: no answer for {self.patience:g} s ({why})")
             self.retries += 1
             await asyncio.sleep(_PAUSE)
 
