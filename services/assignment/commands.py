@@ -15,7 +15,8 @@ from services.assignment.domain.desk import TABLE, Row
 from services.assignment.domain.handover import Filing, unknown_case
 from services.assignment.domain.model import amounts_owed
 from services.assignment.domain.policy import Turn
-from services.assignment.domain.staff import Colleague, reassign
+from services.assignment.domain.roster import Colleague
+from services.assignment.domain.staff import reassign
 from services.assignment.recording import Work, record
 from services.assignment.store import customers, lists, staff, worklists
 from services.assignment.store.customers import Held

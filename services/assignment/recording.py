@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from msgspec import structs
 
 from services.assignment.domain.policy import Policy, Turn
-from services.assignment.domain.staff import Roster, assign, needs_collector
+from services.assignment.domain.roster import Roster
+from services.assignment.domain.staff import assign, needs_collector
 from services.assignment.store import customers, staff
 from services.assignment.store.customers import Change, Held
 from shared.bus.unit_of_work import Incoming, UnitOfWork
@@ -52,7 +53,8 @@ async def record(uow: UnitOfWork, works: Sequence[Work], policy: Policy, *, touc
     `touched`: write all of `works`, because a lease changed. Raises `StaleState` when somebody else was first.
     """
     changed = [work for work in works if touched or work.changed]
-    await _find_collectors(uow, changed)
+    await _find_collectors(uow, changed, policy)
+    _clear_desks(changed)
     changes = [Change(work.held, work.turn.customer, tuple(work.turn.entries)) for work in changed]
     await customers.save(uow.connection, changes, policy, uow.now)
     for work in changed:
@@ -60,11 +62,11 @@ async def record(uow: UnitOfWork, works: Sequence[Work], policy: Policy, *, touc
             _tell(uow, work, fact, cause)
 
 
-async def _find_collectors(uow: UnitOfWork, works: Sequence[Work]) -> None:
+async def _find_collectors(uow: UnitOfWork, works: Sequence[Work], policy: Policy) -> None:
     waiting = [work for work in works if _waits(work)]
     if not waiting:
         return
-    roster = await roster_of(uow)
+    roster = await roster_of(uow, policy)
     for work in waiting:
         assign(work.turn, roster)
         work.caused_by(work.causes[-1] if work.causes else None)
@@ -75,9 +77,23 @@ def _waits(work: Work) -> bool:
     return case is not None and case.collector is None and needs_collector(case)
 
 
-async def roster_of(uow: UnitOfWork) -> Roster:
-    """Return the phone collectors and their loads as they are now."""
-    return Roster.of(await staff.phone_agents(uow.connection), await customers.loads(uow.connection))
+def _clear_desks(works: Sequence[Work]) -> None:
+    """A case that came to another collector no longer lies on the desk of the one before."""
+    for work in works:
+        before, after = work.held.customer.open_case, work.turn.customer.open_case
+        if before is not None and after is not None and before.collector not in (None, after.collector):
+            work.lease(None)
+
+
+async def roster_of(uow: UnitOfWork, policy: Policy) -> Roster:
+    """Return the phone collectors and their loads as they are now, and stay the only one who gives out cases.
+
+    After the customers' rows and before the streams, as all children of state rows (L1). Without the lock two
+    transactions would both find the last room with one collector.
+    """
+    await staff.lock_loads(uow.connection)
+    agents = await staff.phone_agents(uow.connection)
+    return Roster.of(agents, await customers.loads(uow.connection), policy.strategy.staffing)
 
 
 def _tell(uow: UnitOfWork, work: Work, fact: Fact, cause: Incoming | None) -> None:

@@ -45,6 +45,15 @@ def _json() -> Any:  # noqa: ANN401 - as above
     return Field(sa_column=Column(JSONB, nullable=False))
 
 
+_MOVED = Index(
+    "timeline_moved",
+    "at",
+    "customer_id",
+    "seq",
+    postgresql_where=text("kind = 'case_assigned' AND data ->> 'earlier_staff_id' IS NOT NULL"),
+)
+
+
 class Table(SQLModel):
     """A table of this service, on its own metadata."""
 
@@ -92,7 +101,7 @@ class TimelineRow(Table, table=True):
     """One line of a case's timeline; `seq` counts a customer's lines."""
 
     __tablename__ = "timeline"
-    __table_args__ = (Index("timeline_case", "case_id", "seq"), Index("timeline_old", "at"))
+    __table_args__ = (Index("timeline_case", "case_id", "seq"), Index("timeline_old", "at"), _MOVED)
 
     customer_id: str = _text(key=True)
     seq: int = _whole(key=True)
@@ -105,10 +114,13 @@ class TimelineRow(Table, table=True):
 
 
 class StaffRow(Table, table=True):
-    """A colleague, as a supervisor last said."""
+    """A colleague, as a supervisor last said. `leave_until`: the last day of any leave, by which they are found."""
 
     __tablename__ = "staff"
-    __table_args__ = (Index("staff_role", "role", "staff_id"),)
+    __table_args__ = (
+        Index("staff_role", "role", "staff_id"),
+        Index("staff_leave", "leave_until", postgresql_where=text("leave_until IS NOT NULL")),
+    )
 
     staff_id: str = _text(key=True)
     version: int = _big()
@@ -116,6 +128,7 @@ class StaffRow(Table, table=True):
     team: str = _text()
     active: bool = _flag()
     state: dict[str, Any] = _json()
+    leave_until: date | None = Field(sa_column=Column(Date, nullable=True))
 
 
 class ContactRow(Table, table=True):

@@ -8,7 +8,8 @@ import asyncpg
 
 from services.assignment.domain.lifecycle import catch_up
 from services.assignment.domain.policy import Policy
-from services.assignment.domain.staff import assign, back_at_work
+from services.assignment.domain.roster import back_at_work, next_long_leave, on_long_leave, takes_cases
+from services.assignment.domain.staff import assign
 from services.assignment.recording import Work, record, roster_of
 from services.assignment.store import customers, staff
 from shared.bus.timers import Timer, in_unit_of_work
@@ -50,11 +51,12 @@ async def act_on_due(uow: UnitOfWork, policy: Policy) -> int:
 
 
 async def find_collectors(uow: UnitOfWork, policy: Policy) -> int:
-    """Give some cases that have no active collector to one; return how many found one."""
-    if not await customers.any_unassigned(uow.connection):
+    """Give some cases that nobody works, or that lie with who left or is long away; return how many found somebody."""
+    away = await _long_away(uow.connection, policy, uow.now)
+    if not await customers.any_unassigned(uow.connection, away):
         return 0
-    works = [Work.on(held, uow, policy) for held in await customers.load_unassigned(uow.connection)]
-    roster = await roster_of(uow)
+    works = [Work.on(held, uow, policy) for held in await customers.load_unassigned(uow.connection, away)]
+    roster = await roster_of(uow, policy)
     found = 0
     for work in works:
         work.turn.by_itself = True
@@ -65,12 +67,20 @@ async def find_collectors(uow: UnitOfWork, policy: Policy) -> int:
 
 
 async def collector_due(connection: asyncpg.Connection, policy: Policy, now: datetime) -> datetime | None:
-    """Return when a waiting case can find a collector: now, or when the first is back from leave."""
-    if not await customers.any_unassigned(connection):
-        return None
+    """Return when a case can come to another collector: now, when the first is back, or when a long leave begins."""
     today = policy.day_of(now)
-    backs = [back_at_work(each, today) for each in await staff.phone_agents(connection)]
-    days = [day for day in backs if day is not None]
+    waiting = await customers.any_unassigned(connection, await _long_away(connection, policy, now))
+    backs = [back_at_work(each, today) for each in await staff.phone_agents(connection) if takes_cases(each)]
+    begins = [
+        next_long_leave(each, today, policy.strategy.staffing) for each in await staff.away_since(connection, today)
+    ]
+    days = [day for day in (*(backs if waiting else ()), *begins) if day is not None]
     if not days:
         return None
     return now if min(days) == today else policy.midnight(min(days))
+
+
+async def _long_away(connection: asyncpg.Connection, policy: Policy, now: datetime) -> list[str]:
+    """Return the phone collectors whose leave of today is a long one."""
+    today, staffing = policy.day_of(now), policy.strategy.staffing
+    return [each.staff_id for each in await staff.away_since(connection, today) if on_long_leave(each, today, staffing)]

@@ -69,7 +69,11 @@ class CaseRouted(Fact, frozen=True, kw_only=True):
 
 
 class CaseAssigned(Fact, frozen=True, kw_only=True):
-    """The case has a collector."""
+    """The case has a collector, with the reasons for this one.
+
+    `earlier_staff_id`: from whom it was taken over, if it was somebody's. `strategy_version`: of what was decided by;
+    both are missing from facts of the time before reasons were told.
+    """
 
     case_id: Key
     customer_id: Key
@@ -77,6 +81,10 @@ class CaseAssigned(Fact, frozen=True, kw_only=True):
     staff_id: Key
     team: Key
     assigned_at: Instant
+    earlier_staff_id: Key | None = None
+    reasons: tuple[Reason, ...] = ()
+    strategy: Code | None = None
+    strategy_version: Code | None = None
 
 
 class CaseHandedOver(Fact, frozen=True, kw_only=True):

@@ -19,7 +19,11 @@ class Leave(Struct, frozen=True, kw_only=True):
 
 
 class StaffChanged(Fact, frozen=True, kw_only=True):
-    """The whole of what is known of a colleague; a higher `version` replaces it."""
+    """The whole of what is known of a colleague; a higher `version` replaces it.
+
+    `capacity`: how many open cases a phone collector is to have at most; None: as many as the strategy says of all.
+    `areas`: districts or cities; `skills`: the codes that the strategy asks for.
+    """
 
     staff_id: Key
     version: Annotated[int, Meta(ge=1)]
@@ -35,3 +39,4 @@ class StaffChanged(Fact, frozen=True, kw_only=True):
     insured_until: date | None = None
     recorder_id: Key | None = None
     active: bool = True
+    capacity: Annotated[int, Meta(ge=0, le=10_000)] | None = None

@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.assignment.api import cases, contacts, field_lists, staff, worklist
+from services.assignment.api import cases, contacts, field_lists, staff, team, worklist
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     worklist.router,
@@ -14,4 +14,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     contacts.router,
     field_lists.router,
     staff.router,
+    team.router,
 )

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from services.assignment.commands import Wanted
 from services.assignment.domain.contacts import Contact, PromiseTold
-from services.assignment.domain.staff import Colleague
+from services.assignment.domain.roster import Colleague
 from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode
 from shared.events.kinds import Language, StaffRole
 from shared.events.staff import Leave
@@ -68,12 +68,20 @@ class StaffBody(Body):
     team: Key = Field(examples=["north"])
     areas: list[Text] = Field(default=[], max_length=100, examples=[["浦东新区"]])
     languages: list[Language] = Field(default=["zh"], min_length=1, max_length=2)
-    skills: list[Code] = Field(default=[], max_length=50)
+    skills: list[Code] = Field(default=[], max_length=50, examples=[["hardship"]])
     email: Email
     leave: list[LeaveBody] = Field(default=[], max_length=50)
     insured_until: date | None = Field(default=None, examples=["2026-12-31"])
     recorder_id: Key | None = Field(default=None, examples=["R1"])
     active: bool = True
+    capacity: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        strict=True,
+        examples=[120],
+        description="在手案件上限；空：按策略 / open cases at most",
+    )
 
     def colleague(self, staff_id: str, changed_at: AwareDatetime) -> Colleague:
         """Return the colleague as facts state it; the version is given when it is kept."""
@@ -92,6 +100,7 @@ class StaffBody(Body):
             insured_until=self.insured_until,
             recorder_id=self.recorder_id,
             active=self.active,
+            capacity=self.capacity,
         )
 
 

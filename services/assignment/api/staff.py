@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from services.assignment import commands
 from services.assignment.api.access import DeskReader, Id, Supervisor
 from services.assignment.api.bodies import StaffBody
-from services.assignment.domain.staff import Colleague
+from services.assignment.domain.roster import Colleague
 from services.assignment.store import staff
 from shared.bus.unit_of_work import UnitOfWork
 from shared.errors import Problem
@@ -48,6 +48,7 @@ class StaffView(BaseModel):
     insured_until: date | None
     recorder_id: str | None
     active: bool
+    capacity: int | None
 
 
 @router.put(
@@ -117,4 +118,5 @@ def _view(colleague: Colleague, who: Principal) -> StaffView:
         insured_until=colleague.insured_until,
         recorder_id=colleague.recorder_id,
         active=colleague.active,
+        capacity=colleague.capacity,
     )

@@ -147,6 +147,7 @@ def contacts_changed(turn: Turn, fact: CustomerContactsChanged) -> str | None:
         phones=phones,
         night_consent=fact.night_contact_consent,
         refused=tuple(fact.refused_channels),
+        areas=tuple(sorted({part for address in fact.addresses for part in (address.district, address.city)})),
     )
     if held is not None and (held.as_of, _content(held)) >= (reach.as_of, _content(reach)):
         return UNCHANGED

@@ -13,7 +13,7 @@ from services.assignment.domain import lifecycle, plan
 from services.assignment.domain.model import Case, Customer, HandOver, amounts_owed
 from services.assignment.domain.permits import may_visit, refused_by_rule
 from services.assignment.domain.policy import Turn
-from services.assignment.domain.staff import Colleague, works_as
+from services.assignment.domain.roster import Colleague, works_as
 from shared.errors import Problem
 from shared.events.cases import CaseHandedOver, ListedHandOver
 from shared.events.kinds import Reason

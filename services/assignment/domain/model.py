@@ -67,7 +67,10 @@ class Phone(Struct, frozen=True, array_like=True):
 
 
 class Reach(Struct, frozen=True, omit_defaults=True):
-    """How the phone desk reaches the customer; no more of the customer's contacts is kept here."""
+    """How the phone desk reaches the customer; no more of the customer's contacts is kept here.
+
+    `areas`: the districts and cities of the addresses, by which a collector who covers them is found.
+    """
 
     as_of: datetime
     name: str
@@ -76,6 +79,7 @@ class Reach(Struct, frozen=True, omit_defaults=True):
     phones: tuple[Phone, ...] = ()
     night_consent: bool = False
     refused: tuple[str, ...] = ()
+    areas: tuple[str, ...] = ()
 
 
 class RunningStep(Struct, frozen=True, omit_defaults=True):

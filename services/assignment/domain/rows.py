@@ -123,6 +123,27 @@ class Row:
         self.fault(name, "is missing, unknown or doubled", f"list some of {', '.join(allowed)}, each once")
         return ()
 
+    def codes(self, name: str) -> tuple[str, ...]:
+        """Return some codes, none twice; absent is none."""
+        value = self._take(name)
+        if value is None:
+            return ()
+        if (
+            isinstance(value, list)
+            and value
+            and all(isinstance(each, str) and _CODE.fullmatch(each) for each in value)
+            and len(set(value)) == len(value)
+        ):
+            return tuple(value)
+        self.fault(
+            name, "is no list of codes, or names one twice", "list codes of letters, digits and _ . -, each once"
+        )
+        return ()
+
+    def below(self, name: str) -> Row:
+        """Return the one row below `name`."""
+        return Row.of(self._take(name), f"{self.path}, {name}", self.faults)
+
     def rows(self, name: str) -> tuple[Row, ...]:
         """Return the rows below `name`, at least one."""
         value = self._take(name)

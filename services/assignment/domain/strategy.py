@@ -38,13 +38,26 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The cases of some buckets and grades, and their steps in order."""
+    """The cases of some buckets and grades, and their steps in order. `skills`: what their collector should have."""
 
     name: str
     buckets: tuple[Bucket, ...]
     grades: tuple[Grade, ...]
     ungraded: bool
     steps: tuple[Step, ...]
+    skills: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Staffing:
+    """How cases are shared out among phone collectors.
+
+    `capacity`: open cases of a collector whose own record names no number. `long_leave_days`: whoever is away for more
+    calendar days than that hands the cases over.
+    """
+
+    capacity: int
+    long_leave_days: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,7 @@ class Strategy:
     lapse_at: time
     promise_within_days: int
     retry_after_minutes: int
+    staffing: Staffing
     segments: tuple[Segment, ...]
 
     def segment(self, bucket: Bucket, grade: Grade | None) -> Segment:
@@ -87,6 +101,7 @@ def parse(document: object) -> Strategy:
         lapse_at=row.time_of_day("lapse_at"),
         promise_within_days=row.whole("promise_within_days", 0, 366),
         retry_after_minutes=row.whole("retry_after_minutes", 0, 1440),
+        staffing=_staffing(row.below("staffing")),
         segments=tuple(_segment(each) for each in row.rows("segments")),
     )
     row.nothing_else()
@@ -95,6 +110,12 @@ def parse(document: object) -> Strategy:
     if faults:
         raise StrategyError(tuple(faults))
     return strategy
+
+
+def _staffing(row: Row) -> Staffing:
+    staffing = Staffing(capacity=row.whole("capacity", 1, 10_000), long_leave_days=row.whole("long_leave_days", 0, 366))
+    row.nothing_else()
+    return staffing
 
 
 def _segment(row: Row) -> Segment:
@@ -106,6 +127,7 @@ def _segment(row: Row) -> Segment:
         grades=cast("tuple[Grade, ...]", named.choices("grades", GRADES)),
         ungraded=named.flag("ungraded"),
         steps=tuple(_step(each) for each in named.rows("steps")),
+        skills=named.codes("skills"),
     )
     named.nothing_else()
     _check_order(segment.steps, named)

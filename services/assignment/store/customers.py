@@ -28,13 +28,14 @@ _LOAD_CASES = HELD + "WHERE case_id = ANY ($1::text[]) ORDER BY customer_id FOR 
 _LOAD_DUE = HELD + "WHERE next_due <= $1 ORDER BY next_due, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
 _LEFT = "SELECT staff_id FROM staff WHERE NOT (active AND role = 'phone_agent')"
 _LOAD_UNASSIGNED = f"""{HELD}
-WHERE queue IN ('phone', 'field') AND (collector IS NULL OR collector IN ({_LEFT}))
-ORDER BY customer_id LIMIT $1 FOR UPDATE SKIP LOCKED
+WHERE queue IN ('phone', 'field') AND (collector IS NULL OR collector IN ({_LEFT}) OR collector = ANY ($1::text[]))
+ORDER BY customer_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
-# Asked several times a second: each half is answered from its own small index.
+# Asked several times a second: each part is answered from its own small index.
 _ANY_UNASSIGNED = f"""
 SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector IS NULL)
     OR EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector IN ({_LEFT}))
+    OR EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector = ANY ($1::text[]))
 """  # noqa: S608 - every part is ours
 _LOADS = (
     "SELECT collector, count(*) AS cases FROM customer WHERE queue IS NOT NULL AND collector IS NOT NULL GROUP BY 1"
@@ -108,14 +109,14 @@ async def load_due(connection: asyncpg.Connection, now: datetime) -> list[Held]:
     return held_of(await connection.fetch(_LOAD_DUE, now, SWEEP))
 
 
-async def load_unassigned(connection: asyncpg.Connection) -> list[Held]:
-    """Lock and return some customers whose case is to be worked and has no active collector."""
-    return held_of(await connection.fetch(_LOAD_UNASSIGNED, SWEEP))
+async def load_unassigned(connection: asyncpg.Connection, away: Sequence[str]) -> list[Held]:
+    """Lock and return some customers whose case is to be worked and has no collector, or one who left or is `away`."""
+    return held_of(await connection.fetch(_LOAD_UNASSIGNED, away, SWEEP))
 
 
-async def any_unassigned(connection: asyncpg.Connection) -> bool:
-    """Tell whether any case waits for a collector."""
-    return bool(await connection.fetchval(_ANY_UNASSIGNED))
+async def any_unassigned(connection: asyncpg.Connection, away: Sequence[str]) -> bool:
+    """Tell whether any case waits for a collector, or lies with one who left or is `away`."""
+    return bool(await connection.fetchval(_ANY_UNASSIGNED, away))
 
 
 async def loads(connection: asyncpg.Connection) -> dict[str, int]:

@@ -45,6 +45,13 @@ SELECT t.seq, t.at, t.kind, t.zh, t.en, t.data, c.note
 FROM timeline t LEFT JOIN contact c ON t.kind = 'contact' AND c.contact_id = t.data ->> 'contact_id'
 WHERE t.case_id = $1 AND ($2::integer IS NULL OR t.seq > $2) ORDER BY t.seq LIMIT $3
 """
+_REASSIGNMENTS = """
+SELECT customer_id, seq, case_id, at, zh, en, data FROM timeline
+WHERE kind = 'case_assigned' AND data ->> 'earlier_staff_id' IS NOT NULL
+  AND ($1 OR $2::text IN (data ->> 'team', data ->> 'earlier_team'))
+  AND ($3::timestamptz IS NULL OR (at, customer_id, seq) < ($3, $4::text, $5::integer))
+ORDER BY at DESC, customer_id DESC, seq DESC LIMIT $6
+"""
 _SAVE_CONTACT = """
 INSERT INTO contact (contact_id, customer_id, case_id, staff_id, channel, line, party, outcome, purpose, phone_id,
     contacted_at, logged_at, note)
@@ -129,6 +136,15 @@ async def customer_of_case(connection: asyncpg.Connection, scope: Scope, case_id
 async def timeline(connection: asyncpg.Connection, case_id: str, after: int | None, fetch: int) -> list[dict[str, Any]]:
     """Return a page of a case's timeline, oldest first, with the collectors' notes."""
     rows = await connection.fetch(_TIMELINE, case_id, after, fetch)
+    return [{**dict(row), "data": msgspec.json.decode(row["data"])} for row in rows]
+
+
+async def reassignments(
+    connection: asyncpg.Connection, scope: Scope, after: tuple[datetime, str, int] | None, fetch: int
+) -> list[dict[str, Any]]:
+    """Return a page of the timeline lines by which a case went from one collector to another, newest first."""
+    place = after or (None, None, None)
+    rows = await connection.fetch(_REASSIGNMENTS, scope.everybody, scope.team, *place, fetch)
     return [{**dict(row), "data": msgspec.json.decode(row["data"])} for row in rows]
 
 

@@ -43,6 +43,28 @@ async def test_a_change_needs_the_version_that_was_seen(phones: Phones) -> None:
     assert stale.status_code == 412
 
 
+async def test_capacity_and_skills_are_kept_shown_and_told(phones: Phones) -> None:
+    kept = await phones.hire(capacity=120, skills=["hardship"], languages=["zh", "en"])
+    assert (kept.json()["capacity"], kept.json()["skills"]) == (120, ["hardship"])
+    (told,) = await phones.told(phones.agent, STAFF)
+    assert isinstance(told, StaffChanged)
+    assert (told.capacity, told.skills, told.languages) == (120, ("hardship",), ("zh", "en"))
+    for wrong in (-1, 10_001, "12", 1.5):
+        answer = await phones.hire(f"{phones.agent}-x", capacity=wrong)
+        assert [error["field"] for error in answer.json()["errors"]] == ["capacity"]
+
+
+async def test_the_workload_shows_the_own_team_s_collectors_beside_their_capacity(phones: Phones) -> None:
+    await phones.by_phone()
+    await phones.hire(f"{phones.agent}-2", capacity=0)
+    rows = (await phones.http.get("/v1/workload", headers=phones.boss())).json()["items"]
+    assert [(row["staff_id"], row["open_cases"], row["capacity"]) for row in rows] == [
+        (phones.agent, 1, 200),
+        (f"{phones.agent}-2", 0, 0),
+    ]
+    assert (await phones.http.get("/v1/workload", headers=phones.headers())).status_code == 403
+
+
 async def test_another_team_s_people_do_not_exist(phones: Phones) -> None:
     await phones.hire()
     other = phones.boss(team="elsewhere")

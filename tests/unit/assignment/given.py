@@ -11,7 +11,8 @@ from services.assignment.domain.folds import fold
 from services.assignment.domain.lifecycle import catch_up, next_due
 from services.assignment.domain.model import Case, Customer
 from services.assignment.domain.policy import Policy, Turn
-from services.assignment.domain.staff import Colleague, Roster, assign
+from services.assignment.domain.roster import Colleague, Roster
+from services.assignment.domain.staff import assign
 from services.assignment.settings import PACKAGED_STRATEGY
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
 from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased, Phone
@@ -146,12 +147,17 @@ def leave(first: date, last: date) -> Leave:
     return Leave(first_day=first, last_day=last)
 
 
+def roster(*colleagues: Colleague, **loads: int) -> Roster:
+    """Return the roster of these colleagues, with the open cases that each already has."""
+    return Roster.of(colleagues, loads, POLICY.strategy.staffing)
+
+
 class Story:
     """One customer followed through time: facts are told, the timer is let run, facts and entries are collected."""
 
     def __init__(self, *colleagues: Colleague) -> None:
         self.customer = Customer(customer_id="C1")
-        self.roster = Roster.of(colleagues or (colleague("P1"),), {})
+        self.roster = roster(*(colleagues or (colleague("P1"),)))
         self.now = WEDNESDAY
         self.due: datetime | None = None
         self.facts: list[Fact] = []

@@ -56,6 +56,10 @@ def test_a_bucket_before_the_first_is_worked_like_the_first() -> None:
         (lambda d: d["segments"][0]["steps"][0].update(channels=["fax"]), "(remind-1), channels: is missing, unknown"),
         (lambda d: d["segments"][0]["steps"][0].pop("template"), "(remind-1), template: is missing"),
         (lambda d: d["segments"][0]["steps"][2].update(template="x"), "(call), template: is not known here"),
+        (lambda d: d.pop("staffing"), "strategy file, staffing: is no mapping"),
+        (lambda d: d["staffing"].update(capacity=0), "staffing, capacity: is missing or out of bounds"),
+        (lambda d: d["staffing"].update(hats=1), "staffing, hats: is not known here"),
+        (lambda d: d["segments"][0].update(skills=["law", "law"]), "(m1-good), skills: is no list of codes, or names"),
         (lambda d: d["segments"].append("m9"), "segments[5]: is no mapping"),
     ],
 )
