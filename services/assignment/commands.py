@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import structs
 
 from services.assignment.desk import Desk
-from services.assignment.domain import contacts, handover
+from services.assignment.domain import contacts, handover, law, proposals
 from services.assignment.domain.contacts import Contact
 from services.assignment.domain.desk import TABLE, Row
 from services.assignment.domain.handover import Filing, unknown_case
@@ -24,7 +24,7 @@ from services.assignment.store.lists import FieldList, Line
 from services.assignment.store.worklists import Scope
 from shared.bus.unit_of_work import UnitOfWork
 from shared.errors import Problem
-from shared.events.cases import FieldListFiled, ListedHandOver
+from shared.events.cases import FieldListFiled, ListedHandOver, ProposedQueue
 from shared.ids import uuid7
 from shared.web.etags import check_if_match
 
@@ -126,9 +126,31 @@ async def assign_to(uow: UnitOfWork, desk: Desk, acting: Acting, staff_id: str, 
     return await _act(uow, desk, acting, lambda turn: reassign(turn, known.get(staff_id), by=by, words=words))
 
 
+async def propose(uow: UnitOfWork, desk: Desk, acting: Acting, queue: ProposedQueue, by: str, words: str) -> Held:
+    """Propose law or an agency for a case. Raises Problem 404, 409, 412."""
+    return await _act(uow, desk, acting, lambda turn: proposals.by_person(turn, queue, by, words))
+
+
+async def confirm(uow: UnitOfWork, desk: Desk, acting: Acting, proposal_id: str, by: str, words: str) -> Held:
+    """Put a case where it was proposed to. Raises Problem 404, 409, 412, 503 while facts may lie unread."""
+    work = await _work(uow, desk, acting)
+    await _refuse_blocked(uow, work, unread=True)
+    law.confirm(work.turn, proposal_id, by, words)
+    return await _done(uow, desk, work)
+
+
+async def decline(uow: UnitOfWork, desk: Desk, acting: Acting, proposal_id: str, by: str, words: str) -> Held:
+    """Leave a case where it is. Raises Problem 404, 409, 412."""
+    return await _act(uow, desk, acting, lambda turn: proposals.decline(turn, proposal_id, by, words))
+
+
 async def _act(uow: UnitOfWork, desk: Desk, acting: Acting, decide: Callable[[Turn], None]) -> Held:
     work = await _work(uow, desk, acting)
     decide(work.turn)
+    return await _done(uow, desk, work)
+
+
+async def _done(uow: UnitOfWork, desk: Desk, work: Work) -> Held:
     work.caused_by(None)
     await record(uow, [work], desk.policy)
     return _after(work) if work.changed else work.held

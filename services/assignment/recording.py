@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
+from services.assignment.domain.aside import conclude
 from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.roster import Roster
-from services.assignment.domain.staff import assign, needs_collector
+from services.assignment.domain.staff import assign, needs_collector, went_aside
 from services.assignment.store import customers, staff
 from services.assignment.store.customers import Change, Held
 from shared.bus.unit_of_work import Incoming, UnitOfWork
@@ -53,6 +54,9 @@ async def record(uow: UnitOfWork, works: Sequence[Work], policy: Policy, *, touc
     `touched`: write all of `works`, because a lease changed. Raises `StaleState` when somebody else was first.
     """
     changed = [work for work in works if touched or work.changed]
+    for work in changed:
+        conclude(work.turn)
+        work.caused_by(work.causes[-1] if work.causes else None)
     await _find_collectors(uow, changed, policy)
     _clear_desks(changed)
     changes = [Change(work.held, work.turn.customer, tuple(work.turn.entries)) for work in changed]
@@ -74,7 +78,7 @@ async def _find_collectors(uow: UnitOfWork, works: Sequence[Work], policy: Polic
 
 def _waits(work: Work) -> bool:
     case = work.turn.customer.open_case
-    return case is not None and case.collector is None and needs_collector(case)
+    return needs_collector(case) and case is not None and (case.collector is None or went_aside(work.turn))
 
 
 def _clear_desks(works: Sequence[Work]) -> None:

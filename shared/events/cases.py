@@ -23,7 +23,9 @@ from shared.events.kinds import (
     Reason,
 )
 
-Queue = Literal["reminder", "phone", "field"]
+Queue = Literal["reminder", "phone", "field", "hardship", "skip", "legal", "agency"]
+ProposedQueue = Literal["legal", "agency"]
+ProposalOutcome = Literal["confirmed", "declined", "withdrawn"]
 ContactChannelCode = Literal["CALL", "SMS", "EMAIL", "LETTER", "VISIT", "INBOUND"]
 LineCode = Literal["CONN", "NOAS", "BUSY", "CUT", "OFF", "STOP", "VOID", "WRONG"]
 PartyCode = Literal["SELF", "GUAR", "REL", "UNREL", "UNK"]
@@ -182,6 +184,36 @@ class ReminderDue(Fact, frozen=True, kw_only=True):
     pay_by: date
     accounts: Annotated[tuple[CaseAccount, ...], Meta(min_length=1)]
     due_at: Instant
+
+
+class ProposalMade(Fact, frozen=True, kw_only=True):
+    """Law or an agency is proposed for the case; nothing comes of it before a supervisor confirms.
+
+    `proposed_by`: the colleague who proposes it; None: the collection plan.
+    """
+
+    proposal_id: Key
+    case_id: Key
+    customer_id: Key
+    queue: ProposedQueue
+    proposed_by: Key | None
+    reasons: tuple[Reason, ...]
+    strategy: Code
+    strategy_version: Code
+    proposed_at: Instant
+
+
+class ProposalEnded(Fact, frozen=True, kw_only=True):
+    """A supervisor confirmed or declined the proposal, or what it rested on no longer holds (`decided_by` is None)."""
+
+    proposal_id: Key
+    case_id: Key
+    customer_id: Key
+    queue: ProposedQueue
+    outcome: ProposalOutcome
+    decided_by: Key | None
+    reason: Reason
+    ended_at: Instant
 
 
 class ListedHandOver(Struct, frozen=True, kw_only=True):

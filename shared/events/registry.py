@@ -107,6 +107,8 @@ FACT_TYPES: tuple[FactType, ...] = tuple(
         ("promise.made", cases.PromiseMade, CASES, _CUSTOMER),
         ("promise.kept", cases.PromiseKept, CASES, _CUSTOMER),
         ("promise.broken", cases.PromiseBroken, CASES, _CUSTOMER),
+        ("proposal.made", cases.ProposalMade, CASES, _CUSTOMER),
+        ("proposal.ended", cases.ProposalEnded, CASES, _CUSTOMER),
         ("reminder.due", cases.ReminderDue, CASES, _CUSTOMER),
         ("field_list.filed", cases.FieldListFiled, CASES, ("phone_agent_id",)),
         ("visit.accepted", visits.VisitAccepted, VISITS, _CUSTOMER),

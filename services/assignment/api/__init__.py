@@ -6,12 +6,13 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.assignment.api import cases, contacts, field_lists, staff, team, worklist
+from services.assignment.api import cases, contacts, field_lists, proposals, staff, team, worklist
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     worklist.router,
     cases.router,
     contacts.router,
+    proposals.router,
     field_lists.router,
     staff.router,
     team.router,

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 from services.assignment.commands import Wanted
 from services.assignment.domain.contacts import Contact, PromiseTold
 from services.assignment.domain.roster import Colleague
-from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode
+from shared.events.cases import ContactChannelCode, LineCode, OutcomeCode, PartyCode, ProposedQueue
 from shared.events.kinds import Language, StaffRole
 from shared.events.staff import Leave
 from shared.web.field_errors import custom_fault
@@ -147,6 +147,13 @@ class ReasonBody(Body):
     """理由 / why."""
 
     reason: Words = Field(examples=["客户已同意当日再次联系"])
+
+
+class ProposalBody(Body):
+    """提议转法务或委外 / law or an agency is proposed."""
+
+    queue: ProposedQueue = Field(examples=["legal"])
+    reason: Words = Field(examples=["多次上门未遇，分文未还"])
 
 
 class ReleaseBody(Body):

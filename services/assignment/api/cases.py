@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from services.assignment import commands
 from services.assignment.api.access import DeskDep, DeskReader, Id, PhoneAgent, Supervisor, own, scope_of
+from services.assignment.api.answers import decide
 from services.assignment.api.bodies import AssignmentBody, Key, ReasonBody
 from services.assignment.api.views import (
     CaseView,
@@ -20,19 +20,16 @@ from services.assignment.api.views import (
     work_item,
 )
 from services.assignment.commands import Acting
-from services.assignment.desk import Desk
 from services.assignment.domain.handover import erased, unknown_case
 from services.assignment.store import worklists
-from services.assignment.store.customers import Held
 from services.assignment.store.worklists import Filters
-from shared.bus.bus import Bus
 from shared.bus.unit_of_work import UnitOfWork
 from shared.errors import Problem
-from shared.events.cases import Queue
+from shared.events.cases import ProposedQueue, Queue
 from shared.events.kinds import Bucket, Grade
 from shared.service import BusDep
 from shared.web.etags import IfMatch, etag
-from shared.web.idempotency import Command, SentCommand, StoredAnswer, answer_once
+from shared.web.idempotency import SentCommand
 from shared.web.paging import Page, PageRequest, page, paged
 
 router = APIRouter(prefix="/v1/cases", tags=["cases"])
@@ -50,11 +47,12 @@ async def list_cases(  # noqa: PLR0913 - each filter is an argument
     grade: Grade | None = None,
     collector: Key | None = None,
     customer_id: Key | None = None,
+    proposed: ProposedQueue | None = None,
     *,
     unassigned: bool = False,
 ) -> Page[WorkItem]:
     """List the newest case of each customer in the caller's scope."""
-    filters = Filters(status, queue, bucket, grade, collector, unassigned, customer_id)
+    filters = Filters(status, queue, bucket, grade, collector, unassigned, customer_id, proposed)
     after = asked.after[0] if asked.after else None
     async with bus.reading() as connection:
         rows = await worklists.cases_page(connection, scope_of(who), filters, after, asked.fetch)
@@ -120,12 +118,12 @@ async def waive(
 ) -> Response:
     """Let this case pass the should-rules today, with a recorded reason; must-rules hold all the same."""
     acting = Acting(case_id, scope_of(who), if_match)
-    return await _decide(
+    return await decide(
         bus, desk, command, lambda uow: commands.waive(uow, desk, acting, who.subject, body.reason), status=201
     )
 
 
-@router.post("/{case_id}/recall", summary="撤回外访 / take the case back out of the field", response_model=CaseView)
+@router.post("/{case_id}/recall", summary="撤回外访、法务或委外 / take the case back", response_model=CaseView)
 async def recall(
     who: Supervisor,
     bus: BusDep,
@@ -135,9 +133,9 @@ async def recall(
     command: SentCommand,
     if_match: IfMatch = None,
 ) -> Response:
-    """Recall a case that was handed over; a visit that has not been made is withdrawn."""
+    """Recall a case from the field, from law or an agency; a visit that has not been made is withdrawn."""
     acting = Acting(case_id, scope_of(who), if_match)
-    return await _decide(bus, desk, command, lambda uow: commands.recall(uow, desk, acting, who.subject, body.reason))
+    return await decide(bus, desk, command, lambda uow: commands.recall(uow, desk, acting, who.subject, body.reason))
 
 
 @router.post("/{case_id}/assignment", summary="改派 / give the case to another collector", response_model=CaseView)
@@ -152,24 +150,9 @@ async def assign(
 ) -> Response:
     """Give a case that is worked by phone or waits for a visit to another phone collector."""
     acting = Acting(case_id, scope_of(who), if_match)
-    return await _decide(
+    return await decide(
         bus,
         desk,
         command,
         lambda uow: commands.assign_to(uow, desk, acting, body.staff_id, who.subject, body.reason),
     )
-
-
-async def _decide(
-    bus: Bus, desk: Desk, command: Command, step: Callable[[UnitOfWork], Awaitable[Held]], *, status: int = 200
-) -> Response:
-    """Take a decision once, however often it is sent, and answer with the case after it."""
-
-    async def act(uow: UnitOfWork) -> StoredAnswer:
-        async def decide() -> StoredAnswer:
-            held = await step(uow)
-            return StoredAnswer.of(status, case_view(held, desk.policy, uow.now).model_dump(mode="json"))
-
-        return await answer_once(uow.connection, command, decide)
-
-    return (await bus.transact(act)).response()

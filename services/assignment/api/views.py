@@ -69,6 +69,16 @@ class HandOverView(BaseModel):
     visit_id: str | None
 
 
+class ProposalView(BaseModel):
+    """Law or an agency is proposed and waits for a supervisor. `by` is null when the plan proposes."""
+
+    proposal_id: str
+    queue: str
+    at: datetime
+    by: str | None
+    reasons: list[ReasonView]
+
+
 class WaiverView(BaseModel):
     """A supervisor's decision that should-rules do not hold on this day."""
 
@@ -116,6 +126,7 @@ class WorkItem(BaseModel):
     leased_until: datetime | None
     stopped: bool
     handed_over: bool
+    proposal: ProposalView | None
     reasons: list[ReasonView]
 
 
@@ -237,7 +248,7 @@ def _item(held: Held) -> dict[str, Any]:
         "case_id": case.case_id,
         "customer_id": customer.customer_id,
         "status": "open" if case.open else "closed",
-        "queue": step.queue if step else None,
+        "queue": case.queue,
         "step": step.name if step else None,
         "bucket": case.bucket,
         "grade": case.grade,
@@ -251,6 +262,7 @@ def _item(held: Held) -> dict[str, Any]:
         "leased_until": held.leased_until,
         "stopped": customer.stopped,
         "handed_over": case.hand_over is not None,
+        "proposal": _proposal(case),
         "reasons": [reason_view(reason) for reason in worklist.reasons(customer)],
     }
 
@@ -301,6 +313,14 @@ def _hand_over(case: Case) -> HandOverView | None:
         handed_over_at=held.at,
         visit_id=held.visit_id,
     )
+
+
+def _proposal(case: Case) -> ProposalView | None:
+    held = case.proposal
+    if held is None:
+        return None
+    reasons = [reason_view(each) for each in held.reasons]
+    return ProposalView(proposal_id=held.proposal_id, queue=held.queue, at=held.at, by=held.by, reasons=reasons)
 
 
 def _waiver(case: Case) -> WaiverView | None:

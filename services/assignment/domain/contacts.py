@@ -16,6 +16,7 @@ from services.assignment.domain.desk import DESK_CHANNELS, TABLE, Row, allowed_o
 from services.assignment.domain.model import Case, Customer, Waiver, amounts_owed
 from services.assignment.domain.permits import NO_PHONE, may_call, refused_by_rule, usable_phones
 from services.assignment.domain.policy import Policy, Turn
+from services.assignment.domain.proposals import with_others
 from services.assignment.domain.words import CHANNELS, LINES, OUTCOMES, PARTIES, STOPS
 from shared.errors import FieldError, Problem
 from shared.events.cases import ContactChannelCode, ContactLogged, LineCode, OutcomeCode, PartyCode
@@ -90,7 +91,10 @@ def log(turn: Turn, contact: Contact) -> None:
 
 def why_not_call(case: Case, at: datetime) -> Problem | None:
     """Return what in the case itself stands against a call at `at`, whatever the contact rules say; None: nothing."""
-    if case.step is None or case.step.queue == "reminder":
+    if (problem := with_others(case)) is not None:
+        return problem
+    # Whoever pleads hardship is talked to about help, however early: the rules let no other purpose pass.
+    if case.aside != "hardship" and (case.step is None or case.step.queue == "reminder"):
         return Problem(
             "reminders_first", "提醒的设定期限未过，不得外呼。", "The reminder's set time still runs: no call yet."
         )

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from services.assignment.domain import lifecycle, plan
+from services.assignment.domain import law, lifecycle, plan
 from services.assignment.domain.model import Case, Customer, HandOver, amounts_owed
 from services.assignment.domain.permits import may_visit, refused_by_rule
 from services.assignment.domain.policy import Turn
+from services.assignment.domain.proposals import with_others
 from services.assignment.domain.roster import Colleague, works_as
 from shared.errors import Problem
 from shared.events.cases import CaseHandedOver, ListedHandOver
@@ -33,7 +34,12 @@ def refusal(turn: Turn, phone_agent_id: str, field_agent: Colleague | None) -> P
     case = turn.customer.case
     if case is None or case.collector != phone_agent_id:
         return unknown_case()
-    return _case_refusal(case, turn.customer) or _rule_refusal(turn) or _agent_refusal(turn, field_agent)
+    return (
+        with_others(case)
+        or _case_refusal(case, turn.customer)
+        or _rule_refusal(turn)
+        or _agent_refusal(turn, field_agent)
+    )
 
 
 def unknown_case() -> Problem:
@@ -102,13 +108,18 @@ def back_from_field(turn: Turn) -> None:
 
 
 def recall_by_supervisor(turn: Turn, by: str, words: str) -> None:
-    """Take the case back out of the field on a supervisor's word. Raises Problem when it is not there.
+    """Take the case back from the field, from law or an agency. Raises Problem when it is at none of them.
 
     The supervisor's `words` stay on the timeline; the fact says only that a supervisor recalled the case.
     """
     case = turn.customer.open_case
+    if case is not None and with_others(case) is not None:
+        law.take_back(turn, by, words)
+        return
     if case is None or case.hand_over is None:
-        raise Problem("not_handed_over", "案件不在外访员手中。", "The case is not with a field collector.")
+        raise Problem(
+            "not_handed_over", "案件不在外访、法务或委外中。", "The case is not in the field, at law or with an agency."
+        )
     lifecycle.recall(turn, Reason("supervisor", "主管撤回", "Recalled by the supervisor"), by=by, words=words)
     plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
 

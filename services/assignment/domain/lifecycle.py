@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 from msgspec import structs
 
-from services.assignment.domain import plan, promises
+from services.assignment.domain import plan, promises, proposals
 from services.assignment.domain.model import Account, Case, Customer, case_accounts, worst_bucket, worst_grade
 from services.assignment.domain.policy import Policy, Turn
 from shared.events.cases import CaseClosed, CaseOpened, CaseRecalled, CloseReason
@@ -126,6 +126,8 @@ def _close(turn: Turn) -> None:
     reason = _close_reason(turn.customer, case)
     promises.judge(turn)
     case = turn.case()
+    if case.proposal is not None:
+        proposals.end(turn, "withdrawn", Reason("case_closed", "已无欠款", "Nothing is owed"))
     if case.promise is not None:
         turn.note("promise_ended", "案件已结，承诺不再需要", "The case is over, so the promise is no longer needed")
     turn.set_case(
@@ -136,6 +138,7 @@ def _close(turn: Turn) -> None:
         hand_over=None,
         waiver=None,
         offer_from=None,
+        aside=None,
         closed_at=turn.now,
         close_reason=reason,
     )

@@ -11,8 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from shared.events.cases import CaseAccount, CloseReason, Queue
-from shared.events.kinds import Amount, Bucket, Grade, Language
+from shared.events.cases import CaseAccount, CloseReason, ProposedQueue, Queue
+from shared.events.kinds import Amount, Bucket, Grade, Language, Reason
 from shared.rules.aging import BUCKETS, bucket, days_past_due
 from shared.rules.contact import ContactLedger
 from shared.rules.paid import AccountLedger, is_paid, owed
@@ -119,6 +119,17 @@ class HandOver(Struct, frozen=True, omit_defaults=True):
     visit_id: str | None = None
 
 
+class Proposal(Struct, frozen=True, omit_defaults=True):
+    """Law or an agency was proposed and waits for a supervisor. `by`: the colleague; None: the plan, at its `step`."""
+
+    proposal_id: str
+    queue: ProposedQueue
+    at: datetime
+    reasons: tuple[Reason, ...]
+    by: str | None = None
+    step: str | None = None
+
+
 class Waiver(Struct, frozen=True):
     """A supervisor's recorded decision that should-rules do not hold for this case on one local day."""
 
@@ -129,6 +140,8 @@ class Waiver(Struct, frozen=True):
 
 class Case(Struct, frozen=True, omit_defaults=True):
     """One delinquency episode. `step` is None while the case gathers (until `begins_at`) or is held by a stop.
+
+    `aside`: the queue in which the case is worked instead of its step's, while hardship or a lost contact lasts.
 
     `account_ids`: every account that owed something during the episode. `trace` is the trace of the fact that opened
     it, which later facts of timers go on with.
@@ -156,6 +169,8 @@ class Case(Struct, frozen=True, omit_defaults=True):
     offer_from: datetime | None = None
     hand_over: HandOver | None = None
     waiver: Waiver | None = None
+    proposal: Proposal | None = None
+    aside: Queue | None = None
     closed_at: datetime | None = None
     close_reason: CloseReason | None = None
 
@@ -163,6 +178,11 @@ class Case(Struct, frozen=True, omit_defaults=True):
     def open(self) -> bool:
         """Whether the episode goes on."""
         return self.closed_at is None
+
+    @property
+    def queue(self) -> Queue | None:
+        """The queue in which the case is worked; None before its first step and after its close."""
+        return self.aside or (self.step.queue if self.step else None)
 
 
 class Customer(Struct, frozen=True, omit_defaults=True):
@@ -232,6 +252,10 @@ EntryKind = Literal[
     "promise_broken",
     "promise_ended",
     "waiver",
+    "proposal_made",
+    "proposal_confirmed",
+    "proposal_declined",
+    "proposal_withdrawn",
     "handed_over",
     "recalled",
     "visit",

@@ -4,6 +4,7 @@ While the set time runs, nothing but payment, a stop or a hand-over ends a step.
 its next step: the first step of the segment that the case is in *by then* which it has not been in yet and which does
 not step back to an earlier queue. So a changed bucket or grade changes what comes next, never the set time that the
 customer was told. A step at which the plan had come to rest goes on when the case gets into a segment that does.
+Law and an agency are only ever proposed: the case stays where it is until a supervisor has decided.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from datetime import date, datetime, timedelta
 
 from msgspec import structs
 
+from services.assignment.domain import proposals
 from services.assignment.domain.model import Case, Customer, RunningStep, case_accounts
 from services.assignment.domain.permits import first_message_day
 from services.assignment.domain.policy import Policy, Turn
-from services.assignment.domain.strategy import RANK, Segment, Step
+from services.assignment.domain.strategy import PROPOSED, RANK, Segment, Step
 from services.assignment.domain.words import QUEUES
 from shared.events.cases import CaseRouted, ReminderDue
 from shared.events.kinds import Reason
 from shared.ids import derived_id
+
+_CLASS_CHANGED = Reason("class_changed", "账龄或等级已变，按新方案段继续", "Bucket or grade changed: the plan goes on")
+_GOES_ON = Reason("plan_goes_on", "方案继续", "The plan goes on")
 
 
 def begin(turn: Turn) -> None:
@@ -48,7 +53,7 @@ def enter(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
             grade=case.grade,
             strategy=turn.policy.strategy.name,
             strategy_version=turn.policy.strategy.version,
-            reasons=(why, _segment_reason(case, segment)),
+            reasons=(why, segment_reason(case, segment)),
             routed_at=turn.now,
         )
     )
@@ -75,33 +80,45 @@ def lapse(turn: Turn) -> None:
     if case.step.lapses_at is None or turn.now < case.step.lapses_at:
         return
     segment = _segment(turn.policy, case)
-    following = next_step(segment, case)
+    following = next_step(segment, turn.customer)
     if following is None:
         turn.set_case(step=structs.replace(case.step, lapses_at=None))
         turn.note(
             "plan_ended", "设定期限已过，方案没有后续步骤", "The set time lapsed and the plan has no further step"
         )
         return
-    enter(turn, segment, following, Reason("set_time_lapsed", "设定期限已过仍未还款", "The set time lapsed unpaid"))
+    _take(turn, segment, following, Reason("set_time_lapsed", "设定期限已过仍未还款", "The set time lapsed unpaid"))
+
+
+def _take(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
+    case = turn.case()
+    if step.queue not in PROPOSED or case.step is None:
+        enter(turn, segment, step, why)
+        return
+    turn.set_case(step=structs.replace(case.step, lapses_at=None))
+    proposals.make(turn, step.queue, (why, segment_reason(case, segment)), step=step.name)
 
 
 def go_on(turn: Turn) -> None:
-    """Leave a rest that the case's class has outgrown: the segment that it is in by now gives a set time, or a step.
+    """Leave a rest that the case has outgrown: the segment that it is in by now gives a set time, or a step.
 
-    Without this a case that was first in a mild segment would stay at that segment's last step however old it becomes.
+    So it is when the class has changed, or a supervisor has declined what the plan proposed. Without this a case that
+    was first in a mild segment would stay at that segment's last step however old it becomes.
     """
     if not rest_is_over(turn.policy, turn.customer):
         return
     case = turn.case()
     segment = _segment(turn.policy, case)
-    same, following = _same_step(segment, case), next_step(segment, case)
-    why = Reason("class_changed", "账龄或等级已变，按新方案段继续", "Bucket or grade changed: the plan goes on")
-    if case.step is not None and same is not None and same.set_time_days is not None:
+    same, following = _same_step(segment, case), next_step(segment, turn.customer)
+    held = case.step
+    why = _CLASS_CHANGED if held is not None and held.segment != segment.name else _GOES_ON
+    had_its_time = held is not None and held.days is not None and why is _GOES_ON
+    if held is not None and same is not None and same.set_time_days is not None and not had_its_time:
         running = _running(turn, segment, same)
-        turn.set_case(step=structs.replace(running, entered_at=case.step.entered_at))
+        turn.set_case(step=structs.replace(running, entered_at=held.entered_at))
         _note_renewed(turn, same.name, running.set_date, why)
     elif following is not None:
-        enter(turn, segment, following, why)
+        _take(turn, segment, following, why)
 
 
 def rest_is_over(policy: Policy, customer: Customer) -> bool:
@@ -109,7 +126,7 @@ def rest_is_over(policy: Policy, customer: Customer) -> bool:
     case = customer.open_case
     if case is None or case.step is None or case.step.lapses_at is not None:
         return False
-    return step_runs(customer.stopped, case) and next_step(_segment(policy, case), case) is not None
+    return step_runs(customer.stopped, case) and next_step(_segment(policy, case), customer) is not None
 
 
 def _same_step(segment: Segment, case: Case) -> Step | None:
@@ -118,14 +135,23 @@ def _same_step(segment: Segment, case: Case) -> Step | None:
 
 
 def step_runs(stopped: bool, case: Case) -> bool:
-    """Tell whether the step's set time can lapse now: not under a stop, a promise or a visit."""
-    return not stopped and case.promise is None and case.hand_over is None
+    """Tell whether the step's set time can lapse now: not under a stop, a promise, a visit, a proposal, or at law."""
+    with_others = case.step is not None and case.step.queue in PROPOSED
+    held = case.promise is not None or case.hand_over is not None or case.proposal is not None
+    return not (stopped or held or with_others)
 
 
-def next_step(segment: Segment, case: Case) -> Step | None:
-    """Return the first step of `segment` that the case has not been in and that is no step back."""
+def next_step(segment: Segment, customer: Customer) -> Step | None:
+    """Return the first step of `segment` that the case has not been in and that is no step back.
+
+    Only silence leads towards law: who has paid something or answered is not proposed for it by the plan.
+    """
+    case = customer.open_case
+    if case is None:
+        return None
     least = RANK[case.step.queue] if case.step else 0
-    return next((step for step in segment.steps if step.name not in case.touched and RANK[step.queue] >= least), None)
+    open_steps = (step for step in segment.steps if step.name not in case.touched and RANK[step.queue] >= least)
+    return next((step for step in open_steps if step.queue != "legal" or proposals.silent(customer, case)), None)
 
 
 def renew(turn: Turn, why: Reason) -> None:
@@ -152,17 +178,21 @@ def _note_renewed(turn: Turn, step: str, set_date: date | None, why: Reason) -> 
     )
 
 
-def back_to_phone(turn: Turn, why: Reason) -> None:
-    """Take the phone step again, with its whole set time, as after a visit; what follows it comes again too."""
+def back_to_phone(turn: Turn, why: Reason) -> bool:
+    """Take the phone step again, with its whole set time, as after a visit; what follows it comes again too.
+
+    Returns whether the segment has such a step; where it has none, the running step begins its set time anew.
+    """
     case = turn.case()
     segment = _segment(turn.policy, case)
     place = next((index for index, step in enumerate(segment.steps) if step.queue == "phone"), None)
     if place is None:
         renew(turn, why)
-        return
+        return False
     again = {step.name for step in segment.steps[place:]}
     turn.set_case(touched=tuple(name for name in case.touched if name not in again))
     enter(turn, segment, segment.steps[place], why)
+    return True
 
 
 def _segment(policy: Policy, case: Case) -> Segment:
@@ -217,7 +247,8 @@ def _remind(turn: Turn, step: Step, running: RunningStep) -> None:
         )
 
 
-def _segment_reason(case: Case, segment: Segment) -> Reason:
+def segment_reason(case: Case, segment: Segment) -> Reason:
+    """Return which segment the case is in, and by what."""
     grade_zh, grade_en = (f"等级 {case.grade}", f"grade {case.grade}") if case.grade else ("尚无等级", "no grade yet")
     return Reason(
         "segment",

@@ -29,6 +29,7 @@ Colleague = StaffChanged
 """A colleague is known as the fact that says everything of them."""
 
 LEFT: Final = Reason("collector_left", "原催收员已离岗", "The collector has left")
+SPECIALIST: Final = Reason("specialist", "转给具备专门技能的催收员", "Goes to a collector with the special skill")
 LONG_LEAVE: Final = Reason("collector_on_long_leave", "原催收员长期休假", "The collector is on a long leave")
 
 
@@ -87,13 +88,20 @@ def need_of(customer: Customer, policy: Policy) -> Need:
     """Return what the customer's newest case asks of its collector."""
     reach, case = customer.reach, customer.case
     skills = policy.strategy.segment(case.bucket, case.grade).skills if case else ()
+    special = policy.strategy.staffing.specialists.get(case.aside) if case and case.aside else None
     return Need(
         language=reach.language if reach else None,
-        skills=frozenset(skills),
+        skills=frozenset(skills if special is None else (*skills, special)),
         areas=frozenset(reach.areas if reach else ()),
         earlier=(case.collector or case.earlier_collector) if case else None,
         team=case.team if case else None,
     )
+
+
+def misses(colleague: Colleague, need: Need) -> tuple[bool, int]:
+    """Return what a colleague lacks for the case: the language, and how many skills."""
+    unspoken = need.language is not None and need.language not in colleague.languages
+    return unspoken, len(need.skills.difference(colleague.skills))
 
 
 @dataclass(slots=True)
@@ -109,11 +117,6 @@ class Seat:
         """Whether one more case would be above capacity."""
         return self.load >= self.capacity
 
-    def misses(self, need: Need) -> tuple[bool, int]:
-        """Return what is missing: the language, and how many skills."""
-        unspoken = need.language is not None and need.language not in self.colleague.languages
-        return unspoken, len(need.skills.difference(self.colleague.skills))
-
     def distance(self, need: Need) -> int:
         """Return 0 for who covers the customer's area, 1 for who is bound to none, 2 for who covers others."""
         if not need.areas or need.areas.intersection(self.colleague.areas):
@@ -123,7 +126,7 @@ class Seat:
     def order(self, need: Need) -> tuple[object, ...]:
         """Return by what seats are compared; the least one takes the case."""
         return (
-            self.misses(need),
+            misses(self.colleague, need),
             self.full,
             self.colleague.staff_id != need.earlier,
             self.distance(need),
@@ -162,6 +165,15 @@ class Roster:
             return LEFT
         return LONG_LEAVE if on_long_leave(colleague, day, self.staffing) else None
 
+    def why_better(self, collector: str | None, day: date, need: Need) -> Reason | None:
+        """Return why a case goes to somebody who fits better and has room; None: the collector fits as well as any."""
+        colleague = self.colleagues.get(collector or "")
+        if colleague is None:
+            return None
+        held = misses(colleague, need)
+        better = any(not seat.full and misses(seat.colleague, need) < held for seat in self._at_work(day))
+        return SPECIALIST if better else None
+
     def choose(self, day: date, need: Need) -> Choice | None:
         """Return who takes a case with this need on `day`, and count it as theirs; None when nobody is at work."""
         seats = self._at_work(day)
@@ -199,7 +211,7 @@ def _reasons(chosen: Seat, seats: Iterable[Seat], need: Need) -> Iterator[Reason
 
 
 def _fitness(chosen: Seat, need: Need) -> Iterator[Reason]:
-    unspoken, lacking = chosen.misses(need)
+    unspoken, lacking = misses(chosen.colleague, need)
     if unspoken:
         yield Reason("language_missing", "在岗者均不会客户的语言", "Nobody at work speaks the customer's language")
     elif need.language is not None:
@@ -219,7 +231,7 @@ def _continuity(chosen: Seat, seats: Iterable[Seat], need: Need) -> Iterator[Rea
         yield Reason("same_collector", "此前即由其负责该客户", "Had this customer before")
     elif earlier is None:
         yield Reason("earlier_away", "原催收员今天不接案", "Who had the customer before takes no case today")
-    elif earlier.misses(need) > chosen.misses(need):
+    elif misses(earlier.colleague, need) > misses(chosen.colleague, need):
         yield Reason("earlier_unfit", "原催收员不具备所需条件", "Who had the customer before fits less")
     else:
         yield Reason("earlier_full", "原催收员已满额", "Who had the customer before is full")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from services.assignment.domain.model import Case
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.roster import Colleague, Roster, need_of, works_as
 from shared.errors import Problem
-from shared.events.cases import CaseAssigned, CaseRouted
+from shared.events.cases import CaseAssigned, CaseRouted, Queue
 from shared.events.kinds import Reason
+
+WORKED: Final[tuple[Queue, ...]] = ("phone", "field", "hardship", "skip")
+"""The queues whose cases a phone collector has; at law or with an agency a case is others' to work."""
 
 
 def needs_collector(case: Case | None) -> bool:
-    """Tell whether somebody must have the case: it is worked by phone or in the field."""
-    return case is not None and case.open and case.step is not None and case.step.queue != "reminder"
+    """Tell whether somebody must have the case: it is in one of the queues that collectors work."""
+    return case is not None and case.open and case.queue in WORKED
 
 
 def assign(turn: Turn, roster: Roster) -> bool:
@@ -23,10 +28,13 @@ def assign(turn: Turn, roster: Roster) -> bool:
     case = turn.customer.open_case
     if case is None or not needs_collector(case):
         return True
+    need = need_of(turn.customer, turn.policy)
     moved = roster.why_not_kept(case.collector, turn.today) if case.collector else None
+    if moved is None and went_aside(turn):
+        moved = roster.why_better(case.collector, turn.today, need)
     if case.collector is not None and moved is None:
         return True
-    choice = roster.choose(turn.today, need_of(turn.customer, turn.policy))
+    choice = roster.choose(turn.today, need)
     if choice is None:
         if any(isinstance(fact, CaseRouted) for fact in turn.facts):
             turn.note("case_unassigned", "没有可用的催收员，案件待分配", "No collector is available; the case waits")
@@ -35,19 +43,26 @@ def assign(turn: Turn, roster: Roster) -> bool:
     return True
 
 
+def went_aside(turn: Turn) -> bool:
+    """Tell whether this very decision brought the case into a queue that has specialists."""
+    case = turn.customer.open_case
+    routed = (fact for fact in turn.facts if isinstance(fact, CaseRouted))
+    return case is not None and case.aside is not None and any(fact.queue == case.aside for fact in routed)
+
+
 def give(
     turn: Turn, colleague: Colleague, reasons: tuple[Reason, ...], *, by: str | None = None, words: str | None = None
 ) -> None:
     """Put the case into a collector's hands; `by` and `words` when a supervisor says so, for the timeline alone."""
     case, strategy = turn.case(), turn.policy.strategy
-    if case.step is None:
+    if case.queue is None:
         raise ValueError("a case without a step has no queue to be worked in")
     turn.set_case(collector=colleague.staff_id, team=colleague.team)
     turn.facts.append(
         CaseAssigned(
             case_id=case.case_id,
             customer_id=turn.customer.customer_id,
-            queue=case.step.queue,
+            queue=case.queue,
             staff_id=colleague.staff_id,
             team=colleague.team,
             assigned_at=turn.now,
@@ -77,9 +92,7 @@ def reassign(turn: Turn, colleague: Colleague | None, *, by: str, words: str) ->
     """Give the case to another collector on a supervisor's word. Raises Problem when that cannot be."""
     case = turn.customer.open_case
     if case is None or not needs_collector(case):
-        raise Problem(
-            "not_workable", "案件不在电催或外访队列。", "The case is in neither the phone nor the field queue."
-        )
+        raise Problem("not_workable", "案件不在催收员作业的队列。", "The case is in no queue that collectors work.")
     if colleague is None or not works_as(colleague, "phone_agent", turn.today):
         raise Problem(
             "phone_agent_unfit",

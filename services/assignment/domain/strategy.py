@@ -7,7 +7,8 @@ person can mend the file. Nothing here reads a file or a clock.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Final, Literal, cast
 
@@ -19,15 +20,28 @@ BUCKETS: Final[tuple[Bucket, ...]] = ("M1", "M2", "M3", "M4", "M5", "M6", "M7+")
 GRADES: Final[tuple[Grade, ...]] = ("A", "B", "C", "D", "E")
 CHANNELS: Final[tuple[MessageChannel, ...]] = ("sms", "email")
 
-Deed = Literal["remind", "phone", "field"]
-QUEUE_OF: Final[dict[Deed, Queue]] = {"remind": "reminder", "phone": "phone", "field": "field"}
-RANK: Final[dict[Queue, int]] = {"reminder": 0, "phone": 1, "field": 2}
+Deed = Literal["remind", "phone", "field", "legal", "agency"]
+QUEUE_OF: Final[dict[Deed, Queue]] = {
+    "remind": "reminder",
+    "phone": "phone",
+    "field": "field",
+    "legal": "legal",
+    "agency": "agency",
+}
+RANK: Final[dict[Queue, int]] = {"reminder": 0, "phone": 1, "field": 2, "legal": 3, "agency": 3}
 """The order of pressure: a plan never steps back from a later queue to an earlier one by itself."""
+
+PROPOSED: Final[frozenset[Queue]] = frozenset({"legal", "agency"})
+"""What the plan only proposes: a supervisor confirms, or declines with a reason."""
+
+
+SPECIAL: Final[tuple[Queue, ...]] = ("hardship", "skip")
+"""The queues beside the plan, whose collectors may need a skill of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a plan. `set_time_days` is None only for a last step by phone or in the field."""
+    """One step of a plan. `set_time_days` is None only for a last step by phone or in the field, and for a proposal."""
 
     name: str
     queue: Queue
@@ -53,11 +67,12 @@ class Staffing:
     """How cases are shared out among phone collectors.
 
     `capacity`: open cases of a collector whose own record names no number. `long_leave_days`: whoever is away for more
-    calendar days than that hands the cases over.
+    calendar days than that hands the cases over. `specialists`: by queue the skill that its collectors should have.
     """
 
     capacity: int
     long_leave_days: int
+    specialists: Mapping[Queue, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +128,12 @@ def parse(document: object) -> Strategy:
 
 
 def _staffing(row: Row) -> Staffing:
-    staffing = Staffing(capacity=row.whole("capacity", 1, 10_000), long_leave_days=row.whole("long_leave_days", 0, 366))
+    skills = {queue: row.code(f"{queue}_skill") for queue in SPECIAL if row.has(f"{queue}_skill")}
+    staffing = Staffing(
+        capacity=row.whole("capacity", 1, 10_000),
+        long_leave_days=row.whole("long_leave_days", 0, 366),
+        specialists=skills,
+    )
     row.nothing_else()
     return staffing
 
@@ -131,6 +151,7 @@ def _segment(row: Row) -> Segment:
     )
     named.nothing_else()
     _check_order(segment.steps, named)
+    _check_set_times(segment.steps, named)
     return segment
 
 
@@ -151,24 +172,29 @@ def _step(row: Row) -> Step:
 
 
 def _check_order(steps: tuple[Step, ...], row: Row) -> None:
-    """Reminders first, no step back, a set time for every step but the last, no name twice."""
-    if not steps:
-        return
-    if steps[0].queue != "reminder":
+    """Reminders first, no step back, no name twice."""
+    if steps and steps[0].queue != "reminder":
         row.fault("steps[0]", "the first touch is a call or a visit", "begin with a step whose `do` is remind")
-    for index, (before, after) in enumerate(itertools.pairwise(steps)):
+    for index, (before, after) in enumerate(itertools.pairwise(steps), start=1):
         if RANK[after.queue] < RANK[before.queue]:
-            row.fault(f"steps[{index + 1}]", "goes back to an earlier queue", "order the steps remind, phone, field")
-        if before.set_time_days is None:
-            row.fault(f"steps[{index}]", "has no set_time_days but steps follow", "give the days that the customer has")
-    last = steps[-1]
-    if last.queue == "reminder" and last.set_time_days is None:
-        row.fault(f"steps[{len(steps) - 1}]", "reminds without set_time_days", "give the days that the customer has")
-    if last.queue != "reminder" and last.set_time_days is not None:
-        row.fault(f"steps[{len(steps) - 1}]", "is the last and has set_time_days", "remove it: nothing follows")
+            row.fault(f"steps[{index}]", "goes back to an earlier queue", "order them remind, phone, field, legal")
     names = [step.name for step in steps]
     for name in sorted({name for name in names if names.count(name) > 1}):
         row.fault("steps", f"the name {name} stands twice", "give each step of a segment its own name")
+
+
+def _check_set_times(steps: tuple[Step, ...], row: Row) -> None:
+    """A set time for every step but the last, and for no proposal: a supervisor decides when."""
+    for index, step in enumerate(steps):
+        where, given, last = f"steps[{index}]", step.set_time_days is not None, index == len(steps) - 1
+        if step.queue in PROPOSED and given:
+            row.fault(where, "proposes and has set_time_days", "remove it: a supervisor decides when")
+        elif step.queue == "reminder" and last and not given:
+            row.fault(where, "reminds without set_time_days", "give the days that the customer has")
+        elif step.queue not in (*PROPOSED, "reminder") and last and given:
+            row.fault(where, "is the last and has set_time_days", "remove it: nothing follows")
+        elif step.queue not in PROPOSED and not last and not given:
+            row.fault(where, "has no set_time_days but steps follow", "give the days that the customer has")
 
 
 def _gaps_and_overlaps(strategy: Strategy) -> list[str]:

@@ -14,7 +14,15 @@ Words = tuple[str, str]
 """Chinese, English."""
 
 QUEUES: Final[Mapping[Queue, Words]] = MappingProxyType(
-    {"reminder": ("提醒", "reminder"), "phone": ("电催", "phone"), "field": ("外访", "field")}
+    {
+        "reminder": ("提醒", "reminder"),
+        "phone": ("电催", "phone"),
+        "field": ("外访", "field"),
+        "hardship": ("困难协商", "hardship"),
+        "skip": ("失联查找", "skip"),
+        "legal": ("法务", "legal"),
+        "agency": ("委外", "agency"),
+    }
 )
 CHANNELS: Final[Mapping[ContactChannelCode, Words]] = MappingProxyType(
     {

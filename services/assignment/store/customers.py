@@ -14,6 +14,7 @@ from services.assignment.domain import worklist
 from services.assignment.domain.lifecycle import next_due as next_due_of
 from services.assignment.domain.model import Customer, Entry
 from services.assignment.domain.policy import Policy
+from services.assignment.domain.staff import WORKED
 from shared.db.guard import all_saved
 
 SWEEP = 1000
@@ -26,16 +27,17 @@ HELD = "SELECT customer_id, version, entries, leased_by, leased_until, state FRO
 _LOAD = HELD + "WHERE customer_id = ANY ($1::text[]) ORDER BY customer_id FOR UPDATE"
 _LOAD_CASES = HELD + "WHERE case_id = ANY ($1::text[]) ORDER BY customer_id FOR UPDATE"
 _LOAD_DUE = HELD + "WHERE next_due <= $1 ORDER BY next_due, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
+_WORKED = str(WORKED)
 _LEFT = "SELECT staff_id FROM staff WHERE NOT (active AND role = 'phone_agent')"
 _LOAD_UNASSIGNED = f"""{HELD}
-WHERE queue IN ('phone', 'field') AND (collector IS NULL OR collector IN ({_LEFT}) OR collector = ANY ($1::text[]))
+WHERE queue IN {_WORKED} AND (collector IS NULL OR collector IN ({_LEFT}) OR collector = ANY ($1::text[]))
 ORDER BY customer_id LIMIT $2 FOR UPDATE SKIP LOCKED
 """
 # Asked several times a second: each part is answered from its own small index.
 _ANY_UNASSIGNED = f"""
-SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector IS NULL)
-    OR EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector IN ({_LEFT}))
-    OR EXISTS (SELECT 1 FROM customer WHERE queue IN ('phone', 'field') AND collector = ANY ($1::text[]))
+SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IS NULL)
+    OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IN ({_LEFT}))
+    OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector = ANY ($1::text[]))
 """  # noqa: S608 - every part is ours
 _LOADS = (
     "SELECT collector, count(*) AS cases FROM customer WHERE queue IS NOT NULL AND collector IS NOT NULL GROUP BY 1"
@@ -46,17 +48,17 @@ WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY cus
 """
 _SAVE = """
 INSERT INTO customer (customer_id, version, entries, state, next_due, case_id, status, queue, bucket, grade, collector,
-    team, workable, offer_from, rank, currency, owed, leased_by, leased_until)
+    team, workable, offer_from, rank, currency, owed, leased_by, leased_until, proposed)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::jsonb[], $5::timestamptz[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::integer[],
-    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[]) AS t (customer_id)
+    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[]) AS t (customer_id)
 ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE
 SET version = excluded.version, entries = excluded.entries, state = excluded.state, next_due = excluded.next_due,
     case_id = excluded.case_id, status = excluded.status, queue = excluded.queue, bucket = excluded.bucket,
     grade = excluded.grade, collector = excluded.collector, team = excluded.team, workable = excluded.workable,
     offer_from = excluded.offer_from, rank = excluded.rank, currency = excluded.currency, owed = excluded.owed,
-    leased_by = excluded.leased_by, leased_until = excluded.leased_until
+    leased_by = excluded.leased_by, leased_until = excluded.leased_until, proposed = excluded.proposed
 WHERE customer.version = excluded.version - 1
 RETURNING customer_id
 """
@@ -154,7 +156,7 @@ def _columns(change: Change, policy: Policy, now: datetime) -> tuple[Any, ...]:
         next_due_of(customer, policy, now),
         case.case_id if case else None,
         ("open" if case.open else "closed") if case else None,
-        case.step.queue if case and case.step else None,
+        case.queue if case else None,
         case.bucket if case else None,
         case.grade if case else None,
         case.collector if case else None,
@@ -166,6 +168,7 @@ def _columns(change: Change, policy: Policy, now: datetime) -> tuple[Any, ...]:
         place.owed,
         before.leased_by if workable else None,
         before.leased_until if workable else None,
+        case.proposal.queue if case and case.proposal else None,
     )
 
 

@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 from msgspec import Struct, structs
 
+from services.assignment.domain.staff import WORKED
 from services.assignment.store.customers import HELD, Held, held_of
 from shared.ids import uuid7
 
@@ -32,8 +33,9 @@ WHERE case_id IS NOT NULL AND ({_IN_SCOPE} OR (collector IS NULL AND customer_id
   AND ($4::text IS NULL OR customer_id > $4)
   AND ($5::text IS NULL OR status = $5) AND ($6::text IS NULL OR queue = $6) AND ($7::text IS NULL OR bucket = $7)
   AND ($8::text IS NULL OR grade = $8) AND ($9::text IS NULL OR collector = $9)
-  AND (NOT $10 OR (queue IN ('phone', 'field') AND collector IS NULL)) AND ($11::text IS NULL OR customer_id = $11)
-ORDER BY customer_id LIMIT $12
+  AND (NOT $10 OR (queue IN {WORKED} AND collector IS NULL)) AND ($11::text IS NULL OR customer_id = $11)
+  AND ($12::text IS NULL OR proposed = $12)
+ORDER BY customer_id LIMIT $13
 """
 _CASE = f"{HELD} WHERE case_id = $4 AND {_IN_SCOPE}"
 _CUSTOMER_OF_CASE = f"""
@@ -83,6 +85,7 @@ class Filters(Struct, frozen=True):
     collector: str | None = None
     unassigned: bool = False
     customer_id: str | None = None
+    proposed: str | None = None
 
 
 async def take_next(

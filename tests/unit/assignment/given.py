@@ -6,13 +6,17 @@ from datetime import date, datetime, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+import yaml
+
 from services.assignment.desk import load_strategy
+from services.assignment.domain.aside import conclude
 from services.assignment.domain.folds import fold
 from services.assignment.domain.lifecycle import catch_up, next_due
-from services.assignment.domain.model import Case, Customer
+from services.assignment.domain.model import Case, Customer, Entry
 from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.roster import Colleague, Roster
 from services.assignment.domain.staff import assign
+from services.assignment.domain.strategy import parse
 from services.assignment.settings import PACKAGED_STRATEGY
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, PaymentReversed, StopLifted, StopSet
 from shared.events.contacts import CustomerContactsChanged, CustomerContactsErased, Phone
@@ -158,21 +162,25 @@ class Story:
     def __init__(self, *colleagues: Colleague) -> None:
         self.customer = Customer(customer_id="C1")
         self.roster = roster(*(colleagues or (colleague("P1"),)))
+        self.policy = POLICY
         self.now = WEDNESDAY
         self.due: datetime | None = None
         self.facts: list[Fact] = []
+        self.entries: list[Entry] = []
         self.kinds: list[str] = []
 
     def turn(self, now: datetime) -> Turn:
-        return Turn(self.customer, now, POLICY)
+        return Turn(self.customer, now, self.policy)
 
     def keep(self, turn: Turn) -> None:
         """Take over what a turn has decided, and find a collector as the service does."""
+        conclude(turn)
         assign(turn, self.roster)
         self.customer = turn.customer
         self.now = turn.now
-        self.due = next_due(turn.customer, POLICY, turn.now)
+        self.due = next_due(turn.customer, self.policy, turn.now)
         self.facts += turn.facts
+        self.entries += turn.entries
         self.kinds += [entry.kind for entry in turn.entries]
 
     def told(self, now: datetime, *facts: Fact) -> Story:
@@ -206,6 +214,15 @@ class Story:
 
     def of(self, model: type[F]) -> list[F]:
         return [fact for fact in self.facts if isinstance(fact, model)]
+
+
+def with_law() -> Policy:
+    """Return the policy under which an unpaid visit of M4 and M5 leads, two days later, to law and then an agency."""
+    document = yaml.safe_load(PACKAGED_STRATEGY.read_text(encoding="utf-8"))
+    steps = next(each for each in document["segments"] if each["name"] == "m4-m5")["steps"]
+    steps[-1]["set_time_days"] = 2
+    steps += [{"name": "sue", "do": "legal"}, {"name": "outsource", "do": "agency"}]
+    return Policy(parse(document), ZONE, rulebook())
 
 
 def by_phone(bucket: str = "M4", *colleagues: Colleague) -> Story:

@@ -56,6 +56,17 @@ def test_a_bucket_before_the_first_is_worked_like_the_first() -> None:
         (lambda d: d["segments"][0]["steps"][0].update(channels=["fax"]), "(remind-1), channels: is missing, unknown"),
         (lambda d: d["segments"][0]["steps"][0].pop("template"), "(remind-1), template: is missing"),
         (lambda d: d["segments"][0]["steps"][2].update(template="x"), "(call), template: is not known here"),
+        (
+            lambda d: d["segments"][3]["steps"].append({"name": "sue", "do": "legal"}),
+            "(m4-m5), steps[2]: has no set_time",
+        ),
+        (
+            lambda d: d["segments"][3]["steps"].extend(
+                [{"name": "sue", "do": "legal", "set_time_days": 3}, {"name": "call-2", "do": "phone"}]
+            ),
+            "(m4-m5), steps[3]: proposes and has set_time_days",
+        ),
+        (lambda d: d["staffing"].update(skip_skill=""), "staffing, skip_skill: is missing or no code"),
         (lambda d: d.pop("staffing"), "strategy file, staffing: is no mapping"),
         (lambda d: d["staffing"].update(capacity=0), "staffing, capacity: is missing or out of bounds"),
         (lambda d: d["staffing"].update(hats=1), "staffing, hats: is not known here"),
