@@ -41,13 +41,19 @@ def desk_of(settings: Settings, now: datetime) -> Desk:
 def load_strategy(path: Path) -> Strategy:
     """Read and check a strategy file. Raises StrategyError with everything that is wrong, each naming the file."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return strategy_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         fault = f"{path.name}: cannot be read ({error.strerror}); set ARREARS_STRATEGY_FILE to a readable file"
         raise StrategyError((fault,)) from error
-    except yaml.YAMLError as error:
-        raise StrategyError((f"{path.name}: is no YAML; {error}",)) from error
-    try:
-        return parse(document)
     except StrategyError as error:
         raise StrategyError(tuple(f"{path.name}: {fault}" for fault in error.faults)) from None
+
+
+def strategy_of(text: str) -> Strategy:
+    """Return the strategy that a file's text describes. Raises StrategyError with everything that is wrong."""
+    try:
+        document = yaml.safe_load(text)
+    # Beside its own errors the reader lets through those of days that no calendar has and of endless nesting.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise StrategyError((f"is no YAML; {error}",)) from error
+    return parse(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import asyncpg
@@ -12,6 +13,7 @@ from services.assignment.domain.roster import back_at_work, next_long_leave, on_
 from services.assignment.domain.staff import assign
 from services.assignment.recording import Work, record, roster_of
 from services.assignment.store import customers, staff
+from services.assignment.store.customers import Held
 from shared.bus.timers import Timer, in_unit_of_work
 from shared.bus.unit_of_work import UnitOfWork
 from shared.clock import Clock
@@ -24,6 +26,18 @@ def case_timer(policy: Policy) -> Timer:
         return await act_on_due(uow, policy)
 
     return Timer("cases", in_unit_of_work(sweep), customers.next_due, full=customers.SWEEP)
+
+
+def strategy_timer(policy: Policy, clock: Clock) -> Timer:
+    """Return the timer that takes up open cases last decided by an older strategy than the one in force."""
+
+    async def sweep(uow: UnitOfWork) -> int:
+        return await take_up(uow, policy)
+
+    async def next_due(connection: asyncpg.Connection) -> datetime | None:
+        return clock.now() if await customers.any_decided_before(connection, policy.strategy.edition) else None
+
+    return Timer("strategy", in_unit_of_work(sweep), next_due, full=customers.SWEEP)
 
 
 def collector_timer(policy: Policy, clock: Clock) -> Timer:
@@ -40,14 +54,30 @@ def collector_timer(policy: Policy, clock: Clock) -> Timer:
 
 async def act_on_due(uow: UnitOfWork, policy: Policy) -> int:
     """Do what is due of some customers, decided under their rows' locks; return how many (L4)."""
-    works = [Work.on(held, uow, policy) for held in await customers.load_due(uow.connection, uow.now)]
+    held = await customers.load_due(uow.connection, uow.now)
+    await _catch_up(uow, policy, held)
+    return len(held)
+
+
+async def _catch_up(uow: UnitOfWork, policy: Policy, held: Sequence[Held]) -> None:
+    works = [Work.on(each, uow, policy) for each in held]
     for work in works:
         work.turn.by_itself = True
         catch_up(work.turn)
         work.caused_by(None)
-    # Saved even when nothing was decided, since the due instant itself is what has to move on.
+    # Saved even when nothing was decided, since what they are found by is what has to move on.
     await record(uow, works, policy, touched=True)
-    return len(works)
+
+
+async def take_up(uow: UnitOfWork, policy: Policy) -> int:
+    """Decide about some open cases by the strategy in force, which was not the last to decide; return how many.
+
+    A case that rests may go on under another strategy, and nothing else would look at it. Only a strategy that begins
+    to hold later takes a case up, so two replicas with two files never take it from each other.
+    """
+    held = await customers.load_decided_before(uow.connection, policy.strategy.edition)
+    await _catch_up(uow, policy, held)
+    return len(held)
 
 
 async def find_collectors(uow: UnitOfWork, policy: Policy) -> int:

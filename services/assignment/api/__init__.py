@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from services.assignment.api import cases, contacts, field_lists, proposals, staff, team, worklist
+from services.assignment.api import cases, contacts, field_lists, proposals, staff, strategies, team, worklist
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     worklist.router,
@@ -16,4 +16,5 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     field_lists.router,
     staff.router,
     team.router,
+    strategies.router,
 )

@@ -170,6 +170,14 @@ class AssignmentBody(Body):
     reason: Words = Field(examples=["语言需要"])
 
 
+class DryRunBody(Body):
+    """策略试算 / a strategy to be tried on the open cases, a part of them a call."""
+
+    strategy: str = Field(min_length=1, max_length=65_536, description="策略文件全文（YAML）/ the file's whole text")
+    after: Key | None = Field(default=None, description="上次答复的 next / the `next` of the last answer")
+    limit: int = Field(default=200, ge=1, le=500, strict=True, description="每次案件数 / cases a call")
+
+
 class NothingBody(Body):
     """Nothing is asked for."""
 

@@ -181,7 +181,6 @@ def case_view(held: Held, policy: Policy, now: datetime) -> CaseView:
     customer = held.customer
     case, step = _case(customer), _case(customer).step
     today = policy.day_of(now)
-    strategy = policy.strategy
     return CaseView(
         **_item(held),
         number=case.number,
@@ -193,7 +192,7 @@ def case_view(held: Held, policy: Policy, now: datetime) -> CaseView:
         entered_at=step.entered_at if step else None,
         lapses_at=step.lapses_at if step else None,
         begins_at=case.begins_at,
-        strategy=f"{strategy.name}@{strategy.version}",
+        strategy=(step.strategy if step else "") or policy.strategy.label,
         unassigned_reason=_unassigned(case),
         broken_promises=case.broken_promises,
         tries=case.tries,

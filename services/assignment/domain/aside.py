@@ -84,5 +84,5 @@ def _tell(turn: Turn, queue: Queue, why: Reason) -> None:
         queue=queue,
         step=step,
         reason=why.code,
-        strategy=f"{strategy.name}@{strategy.version}",
+        strategy=strategy.label,
     )

@@ -83,7 +83,8 @@ class Reach(Struct, frozen=True, omit_defaults=True):
 
 
 class RunningStep(Struct, frozen=True, omit_defaults=True):
-    """The step that a case is in. `days`: the set time, renewable; `lapses_at`: when the plan takes its next step.
+    """The step that a case is in. `days`: the set time, renewable; `lapses_at`: when the plan takes its next step;
+    `strategy`: name and version of the strategy by which it was entered.
 
     A step without `lapses_at` stays until the case is paid, stopped or handed over.
     """
@@ -95,6 +96,7 @@ class RunningStep(Struct, frozen=True, omit_defaults=True):
     days: int | None = None
     set_date: date | None = None
     lapses_at: datetime | None = None
+    strategy: str = ""
 
 
 class Promise(Struct, frozen=True):

@@ -67,6 +67,7 @@ def enter(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
         reason=why.code,
         bucket=case.bucket,
         grade=case.grade,
+        strategy=turn.policy.strategy.label,
     )
     if step.queue == "reminder":
         _remind(turn, step, running)
@@ -214,6 +215,7 @@ def _running(turn: Turn, segment: Segment, step: Step) -> RunningStep:
         days=step.set_time_days,
         set_date=set_date,
         lapses_at=lapses_at,
+        strategy=turn.policy.strategy.label,
     )
 
 

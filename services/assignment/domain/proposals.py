@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, cast
 
-from services.assignment.domain.model import Case, Customer, Proposal
+from services.assignment.domain.model import Case, Customer, EntryKind, Proposal
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.words import QUEUES
 from shared.errors import Problem
@@ -15,10 +15,10 @@ from shared.ids import derived_id
 from shared.rules.paid import paid_between
 
 _EVER: Final = datetime.max.replace(tzinfo=UTC)
-_ENDED: Final[dict[ProposalOutcome, tuple[str, str]]] = {
-    "confirmed": ("已批准", "confirmed"),
-    "declined": ("已否决", "declined"),
-    "withdrawn": ("已撤销", "withdrawn"),
+_ENDED: Final[dict[ProposalOutcome, tuple[EntryKind, str, str]]] = {
+    "confirmed": ("proposal_confirmed", "已批准", "confirmed"),
+    "declined": ("proposal_declined", "已否决", "declined"),
+    "withdrawn": ("proposal_withdrawn", "已撤销", "withdrawn"),
 }
 
 
@@ -68,7 +68,7 @@ def make(
         f"The {QUEUES[wanted][1]} queue is proposed: {reasons[0].en}",
         proposal_id=proposal.proposal_id,
         queue=wanted,
-        strategy=f"{strategy.name}@{strategy.version}",
+        strategy=strategy.label,
         by=by,
         words=words,
     )
@@ -96,9 +96,9 @@ def end(
             ended_at=turn.now,
         )
     )
-    zh, en = _ENDED[outcome]
+    kind, zh, en = _ENDED[outcome]
     turn.note(
-        f"proposal_{outcome}",
+        kind,
         f"转{QUEUES[proposal.queue][0]}的提议{zh}：{reason.zh}",
         f"The proposal for the {QUEUES[proposal.queue][1]} queue was {en}: {reason.en}",
         proposal_id=proposal.proposal_id,

@@ -82,7 +82,7 @@ def give(
         earlier_staff_id=case.collector,
         earlier_team=case.team if case.collector else None,
         reasons=",".join(each.code for each in reasons),
-        strategy=f"{strategy.name}@{strategy.version}",
+        strategy=strategy.label,
         by=by,
         words=words,
     )

@@ -90,6 +90,16 @@ class Strategy:
     staffing: Staffing
     segments: tuple[Segment, ...]
 
+    @property
+    def label(self) -> str:
+        """The name and version that every decision carries."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def edition(self) -> str:
+        """A text that is greater for a strategy that begins to hold later: by it older decisions are found."""
+        return f"{self.valid_from} {self.label}"
+
     def segment(self, bucket: Bucket, grade: Grade | None) -> Segment:
         """Return the one segment of `bucket` and `grade`; a bucket before M1 is treated as M1."""
         wanted: Bucket = "M1" if bucket == "M0" else bucket

@@ -28,6 +28,9 @@ _LOAD = HELD + "WHERE customer_id = ANY ($1::text[]) ORDER BY customer_id FOR UP
 _LOAD_CASES = HELD + "WHERE case_id = ANY ($1::text[]) ORDER BY customer_id FOR UPDATE"
 _LOAD_DUE = HELD + "WHERE next_due <= $1 ORDER BY next_due, customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
 _WORKED = str(WORKED)
+_OLDER = "status = 'open' AND decided_by < $1"
+_ANY_OLDER = f"SELECT EXISTS (SELECT FROM customer WHERE {_OLDER})"  # noqa: S608 - every part is ours
+_LOAD_OLDER = f"{HELD} WHERE {_OLDER} ORDER BY customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
 _LEFT = "SELECT staff_id FROM staff WHERE NOT (active AND role = 'phone_agent')"
 _LOAD_UNASSIGNED = f"""{HELD}
 WHERE queue IN {_WORKED} AND (collector IS NULL OR collector IN ({_LEFT}) OR collector = ANY ($1::text[]))
@@ -48,17 +51,18 @@ WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY cus
 """
 _SAVE = """
 INSERT INTO customer (customer_id, version, entries, state, next_due, case_id, status, queue, bucket, grade, collector,
-    team, workable, offer_from, rank, currency, owed, leased_by, leased_until, proposed)
+    team, workable, offer_from, rank, currency, owed, leased_by, leased_until, proposed, decided_by)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::jsonb[], $5::timestamptz[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::integer[],
-    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[]) AS t (customer_id)
+    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[], $21::text[]) AS t (customer_id)
 ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE
 SET version = excluded.version, entries = excluded.entries, state = excluded.state, next_due = excluded.next_due,
     case_id = excluded.case_id, status = excluded.status, queue = excluded.queue, bucket = excluded.bucket,
     grade = excluded.grade, collector = excluded.collector, team = excluded.team, workable = excluded.workable,
     offer_from = excluded.offer_from, rank = excluded.rank, currency = excluded.currency, owed = excluded.owed,
-    leased_by = excluded.leased_by, leased_until = excluded.leased_until, proposed = excluded.proposed
+    leased_by = excluded.leased_by, leased_until = excluded.leased_until, proposed = excluded.proposed,
+    decided_by = excluded.decided_by
 WHERE customer.version = excluded.version - 1
 RETURNING customer_id
 """
@@ -109,6 +113,16 @@ async def load_cases(connection: asyncpg.Connection, case_ids: Iterable[str]) ->
 async def load_due(connection: asyncpg.Connection, now: datetime) -> list[Held]:
     """Lock and return some customers with something due, leaving those that somebody else holds."""
     return held_of(await connection.fetch(_LOAD_DUE, now, SWEEP))
+
+
+async def load_decided_before(connection: asyncpg.Connection, edition: str) -> list[Held]:
+    """Lock and return some customers whose open case was last decided by an older strategy than `edition`."""
+    return held_of(await connection.fetch(_LOAD_OLDER, edition, SWEEP))
+
+
+async def any_decided_before(connection: asyncpg.Connection, edition: str) -> bool:
+    """Tell whether there is such a case."""
+    return bool(await connection.fetchval(_ANY_OLDER, edition))
 
 
 async def load_unassigned(connection: asyncpg.Connection, away: Sequence[str]) -> list[Held]:
@@ -169,6 +183,7 @@ def _columns(change: Change, policy: Policy, now: datetime) -> tuple[Any, ...]:
         before.leased_by if workable else None,
         before.leased_until if workable else None,
         case.proposal.queue if case and case.proposal else None,
+        policy.strategy.edition,
     )
 
 

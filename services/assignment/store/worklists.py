@@ -37,6 +37,9 @@ WHERE case_id IS NOT NULL AND ({_IN_SCOPE} OR (collector IS NULL AND customer_id
   AND ($12::text IS NULL OR proposed = $12)
 ORDER BY customer_id LIMIT $13
 """
+_OPEN = f"""{HELD}
+WHERE status = 'open' AND {_IN_SCOPE} AND ($4::text IS NULL OR customer_id > $4) ORDER BY customer_id LIMIT $5
+"""
 _CASE = f"{HELD} WHERE case_id = $4 AND {_IN_SCOPE}"
 _CUSTOMER_OF_CASE = f"""
 SELECT customer_id FROM customer
@@ -122,6 +125,11 @@ async def cases_page(
             _CASES, scope.everybody, scope.team, scope.person, after, *structs.astuple(filters), fetch
         )
     )
+
+
+async def open_cases(connection: asyncpg.Connection, scope: Scope, after: str | None, fetch: int) -> list[Held]:
+    """Return some customers in scope with an open case, by id."""
+    return held_of(await connection.fetch(_OPEN, scope.everybody, scope.team, scope.person, after, fetch))
 
 
 async def case(connection: asyncpg.Connection, scope: Scope, case_id: str) -> Held | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -216,13 +216,18 @@ class Story:
         return [fact for fact in self.facts if isinstance(fact, model)]
 
 
-def with_law() -> Policy:
-    """Return the policy under which an unpaid visit of M4 and M5 leads, two days later, to law and then an agency."""
-    document = yaml.safe_load(PACKAGED_STRATEGY.read_text(encoding="utf-8"))
+def law_document(**changes: object) -> dict[str, Any]:
+    """Return a strategy under which an unpaid visit of M4 and M5 leads, two days later, to law and then an agency."""
+    document: dict[str, Any] = yaml.safe_load(PACKAGED_STRATEGY.read_text(encoding="utf-8"))
     steps = next(each for each in document["segments"] if each["name"] == "m4-m5")["steps"]
     steps[-1]["set_time_days"] = 2
     steps += [{"name": "sue", "do": "legal"}, {"name": "outsource", "do": "agency"}]
-    return Policy(parse(document), ZONE, rulebook())
+    return {**document, **changes}
+
+
+def with_law(**changes: object) -> Policy:
+    """Return the policy of that strategy."""
+    return Policy(parse(law_document(**changes)), ZONE, rulebook())
 
 
 def by_phone(bucket: str = "M4", *colleagues: Colleague) -> Story:

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from services.assignment.domain.handover import Filing, hand_over, recall_by_supervisor, refusal
-from services.assignment.domain.staff import Colleague
+from services.assignment.domain.roster import Colleague
 from shared.errors import Problem
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseRecalled, CaseRouted
 from shared.events.kinds import Reason
