@@ -1,6 +1,6 @@
 """By which strategy a case was decided last; those of the time before count as decided by the oldest.
 
-Revision ID: 0013
+Revision ID: 0014
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy import text
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """Cases for which law or an agency is proposed are found.
 
-Revision ID: 0012
+Revision ID: 0013
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy import text
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
