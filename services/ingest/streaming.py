@@ -61,7 +61,9 @@ class Streamed(Response):
     media_type = answers.LINES
 
     def __init__(self, take: Take, present: Callable[[], Present], types: Catalogue) -> None:
-        super().__init__()
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"cache-control": "no-store"})  # of a length that nobody knows yet
         self._take_events = take
         self._present = present
         self._types = types
@@ -69,16 +71,13 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, take and answer until all is done."""
         lines, answered = Buffer[Line](_READ_AHEAD), Buffer[bytes](_ANSWERS_HELD)
-        gone = False
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_read(receive, lines))
                 tasks.create_task(self._take(lines, answered))
                 await _answer(answered, send, self.raw_headers)
-        except* ClientDisconnect:
-            gone = True
-        if gone:
-            raise ClientDisconnect
+        except BaseExceptionGroup as failed:
+            raise _first(failed) from None
 
     async def _take(self, lines: Buffer[Line], answered: Buffer[bytes]) -> None:
         try:
@@ -176,6 +175,11 @@ async def _answer(answered: Buffer[bytes], send: Send, headers: list[tuple[bytes
                 return
     except TimeoutError:
         raise ClientDisconnect from None  # nobody reads
+
+
+def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what failed first: the others were ended for it."""
+    return failed.exceptions[0]
 
 
 def _send_again() -> Problem:
