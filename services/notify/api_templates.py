@@ -83,22 +83,22 @@ async def get_templates(_who: Reader, request: Request) -> Templates:
     return Templates(items=[Template(**_approved(name, entry)) for name, entry in entries.items()])
 
 
-@router.get("/{name}/preview", summary="预览模板 / Preview a template")
+@router.get("/{template}/preview", summary="预览模板 / Preview a template")
 async def get_preview(
     _who: Reader,
     request: Request,
-    name: str,
+    template: str,
     language: Language = "zh",
     channel: MessageChannel = "sms",
     accounts: Annotated[int, Query(ge=1, le=3, description="提醒中的账户数 / accounts in a reminder")] = 1,
 ) -> Shown:
     """Return how a template reads, with made-up values: nothing is written, and nobody is written to."""
-    found = preview(_writer(request), name, language, channel, accounts)
+    found = preview(_writer(request), template, language, channel, accounts)
     if found is None:
         raise Problem("not_found", "没有此渠道的这个模板。", "There is no such template for this channel.")
     size = found.sms
     return Shown(
-        **_approved(name, found.entry),
+        **_approved(template, found.entry),
         language=language,
         channel=channel,
         subject=found.text.subject,

@@ -16,15 +16,13 @@ from typing import Final
 from msgspec import structs
 from opentelemetry.trace import SpanKind
 
+from services.notify.addresses import Refused, mark
 from services.notify.channels.gateway import Gateway
 from services.notify.domain import notices as facts
 from services.notify.domain.delivery import Accepted, Answer, Message, RefusedForGood, next_state, pause_after
-from services.notify.domain.folds import address_refused
-from services.notify.domain.model import Customer
 from services.notify.domain.notices import Notice, reason_of
 from services.notify.receipts import Settlements, count, settle
-from services.notify.store import customers, notices, receipts
-from services.notify.store.customers import Held
+from services.notify.store import notices, receipts
 from services.notify.store.notices import Result
 from services.notify.store.receipts import LeftPart
 from shared.bus.bus import Bus
@@ -96,19 +94,19 @@ class Hands:
         if not answered:
             return
 
-        async def act(uow: UnitOfWork) -> tuple[set[str], Settlements]:
-            await self._mark_addresses(uow, answered)
-            early = await receipts.left(uow.connection, [part for each in answered for part in _parts(each)])
-            results = [_result(each, uow) for each in answered]
-            kept = await notices.record(uow.connection, results, self.holder)
-            for each in answered:
+        async def act(uow: UnitOfWork) -> tuple[Sequence[Answered], set[str], Settlements]:
+            again = await mark(uow, [refused for each in answered for refused in _refused(each)])
+            final = [Answered(each.notice, again.get(each.notice.notice_id, each.answer)) for each in answered]
+            early = await receipts.left(uow.connection, [part for each in final for part in _parts(each)])
+            kept = await notices.record(uow.connection, [_result(each, uow) for each in final], self.holder)
+            for each in final:
                 if each.notice.notice_id in kept:
                     _tell(uow, each)
-            return kept, await settle(uow, early)
+            return final, kept, await settle(uow, early)
 
         for attempt in range(1, _WRITE_TRIES + 1):
             try:
-                kept, settlements = await bus.transact(act)
+                final, kept, settlements = await bus.transact(act)
                 break
             except Exception as error:
                 # A COMMIT without an answer is repeated as well: a row that was written is no longer in our hands.
@@ -118,28 +116,10 @@ class Hands:
                 await asyncio.sleep(_WRITE_PAUSE_SECONDS)
         else:
             raise AssertionError("unreachable")
-        for each in answered:
+        for each in final:
             outcome = next_state(each.answer, to_colleague=each.notice.staff_id is not None)
             _count(bus, each, outcome if each.notice.notice_id in kept else "given_up")
         count(bus, settlements)
-
-    @staticmethod
-    async def _mark_addresses(uow: UnitOfWork, answered: Sequence[Answered]) -> None:
-        """Have addresses that nothing reaches not be used again until the contact data change."""
-        refused = {
-            each.notice.customer_id: (each.notice.channel, each.answer)
-            for each in answered
-            if isinstance(each.answer, RefusedForGood) and each.answer.address and each.notice.customer_id is not None
-        }
-        if not refused:
-            return
-        changed: dict[str, tuple[Held, Customer]] = {}
-        for key, held in (await customers.load(uow.connection, refused)).items():
-            channel, answer = refused[key]
-            after = address_refused(held.customer, channel, answer.address, answer.code, uow.now)
-            if after is not held.customer:
-                changed[key] = (held, after)
-        await customers.save(uow.connection, changed)
 
     async def _one(self, claimed: Claimed, deadline: float | None) -> Answered:
         notice = claimed.notice
@@ -170,6 +150,14 @@ def _result(each: Answered, uow: UnitOfWork) -> Result:
         at=uow.now,
         pause=pause_after(answer, notice.attempts).total_seconds(),
     )
+
+
+def _refused(each: Answered) -> list[Refused]:
+    """Return of what address nobody is to try again, if the answer speaks of one and it is a customer's."""
+    notice, answer = each.notice, each.answer
+    if not isinstance(answer, RefusedForGood) or not answer.address or notice.customer_id is None:
+        return []
+    return [Refused(notice, notice.customer_id, answer)]
 
 
 def _parts(each: Answered) -> list[LeftPart]:

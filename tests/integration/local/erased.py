@@ -96,6 +96,7 @@ class Bank:
             "plan_id": plan["plan_id"],
             "notice_id": notice["notice_id"],
             "staff_id": "phone-1",
+            "template": "reminder_first",
         }
 
     async def _plan(self, visit_id: str) -> Any:

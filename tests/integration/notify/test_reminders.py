@@ -227,6 +227,19 @@ async def test_an_address_that_is_refused_for_good_is_not_used_until_the_bank_ch
     assert await person.mails() == []
 
 
+async def test_a_customer_whose_first_mailbox_is_refused_for_good_is_written_to_at_the_next_behind_a_new_barrier(
+    person: Person,
+) -> None:
+    house, other = person.house, f"work-{person.mailbox}"
+    await house.behave("mail", refuse={person.mailbox: 550})
+    await person.owes(emails=(person.mailbox, other))
+    await person.tell(reminder_due("email"))
+    notice = await person.notice()
+    assert (notice["state"], notice["attempts"]) == ("sent", 2)
+    assert len(await house.caught("mail", other)) == 1
+    assert [type(fact) for _, fact in await told(house.stage, person.id)] == [NoticeSent]
+
+
 async def test_a_lost_answer_is_unconfirmed_shown_and_never_sent_again(person: Person) -> None:
     await person.house.behave("mail", drop_answer=[person.mailbox])
     await person.owes()
