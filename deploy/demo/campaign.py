@@ -25,7 +25,7 @@ from deploy.demo.story import Act, Customer, Stage, When
 from deploy.demo.telling import Teller
 
 _CONTACTS, _REPORT, _MORNING, _EVENING = time(8, 15), time(8, 30), time(9, 15), time(20, 0)
-_SAMPLE: Final = Sample(calls=4, hand_overs=2, cases=40)
+_SAMPLE: Final = Sample(calls=4, hand_overs=2, cases=15)
 _DID: Final = {
     "pay": "还款 {} pay all or a part",
     "stop": "异议 {} dispute the debt",

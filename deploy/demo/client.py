@@ -83,6 +83,7 @@ class Client:
     retries: int = 0
     patience: float = _TRY_SECONDS
     _tokens: dict[Caller, tuple[str, float]] = field(default_factory=dict)
+    _issuing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def get(self, who: Caller, service: str, path: str) -> Json:
@@ -128,10 +129,11 @@ class Client:
 
     async def token(self, who: Caller) -> str:
         """A token that is good for some minutes yet."""
-        token, until = self._tokens.get(who, ("", 0.0))
-        if time.monotonic() >= until:
-            token = await self.token_of(who)
-            self._tokens[who] = token, time.monotonic() + _TOKEN_SECONDS
+        async with self._issuing:  # when it has run out, thousands of calls may find that at once: one asks
+            token, until = self._tokens.get(who, ("", 0.0))
+            if time.monotonic() >= until:
+                token = await self.token_of(who)
+                self._tokens[who] = token, time.monotonic() + _TOKEN_SECONDS
         return token
 
     async def plain(self, url: str) -> httpx.Response:

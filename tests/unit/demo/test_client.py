@@ -52,6 +52,20 @@ async def test_a_call_that_waited_its_turn_for_long_is_still_tried_again() -> No
     assert transport.most == AT_ONCE, "a service lets in only so many at once"
 
 
+async def test_a_token_that_thousands_want_is_asked_for_once() -> None:
+    """Seen to fail without the lock: each call then asks the issuer, over a connection of its own."""
+    asked: list[str] = []
+
+    async def issue(who: Caller) -> str:
+        asked.append(who.subject)
+        await asyncio.sleep(0.01)
+        return who.subject
+
+    calls = Client(httpx.AsyncClient(transport=Busy()), {}, issue)
+    assert await asyncio.gather(*(calls.token(WHO) for _ in range(50))) == ["li"] * 50
+    assert asked == ["li"]
+
+
 async def test_a_service_that_stays_away_is_given_up() -> None:
     with pytest.raises(Away, match=r"GET http://scoring/v1/grades: no answer for 0\.1 s \(ReadError\)"):
         await client(Busy(down=True), 0.1).get(WHO, "scoring", "/v1/grades")
