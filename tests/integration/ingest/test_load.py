@@ -111,28 +111,6 @@ async def test_a_row_that_came_before_with_other_content_is_refused_and_changes_
     assert await told(app) == before
 
 
-async def test_a_row_tells_the_very_bytes_that_the_same_event_tells(
-    http: httpx.AsyncClient, stage: Stage, tmp_path: Path
-) -> None:
-    """By file and by the card system's own event: the value on the topic is the same."""
-    by_file, by_event = rows_of(9_500, 2)
-    await loaded(http, csv_file(tmp_path, [HEADER, by_file]))
-    data = {
-        "customer_id": by_event[0], "account_id": by_event[1], "card_last4": "0234", "product_code": "gold",
-        "currency": "CNY", "as_of": "2026-02-25T08:00:00+08:00", "statement_date": "2026-02-05",
-        "due_date": "2026-01-25", "min_payment_due": 50_000, "amount_past_due": 120_000, "principal_past_due": 100_000,
-        "balance": 900_050, "credit_limit": 2_000_000, "periods_past_due": 1,
-    }  # fmt: skip
-    event = {
-        "specversion": "1.0", "id": "by-event", "source": "/bank/cards", "type": "arrears.account.overdue_reported.v1",
-        "time": "2026-02-25T00:00:00Z", "data": data,
-    }  # fmt: skip
-    answer = await http.post("/v1/events", json=event, headers={"content-type": "application/cloudevents+json"})
-    assert answer.status_code == 202
-    values = await values_of(stage, {by_file[0], by_event[0]})
-    assert values[by_file[0]].replace(b"9500", b"9501") == values[by_event[0]]
-
-
 async def values_of(stage: Stage, keys: set[str]) -> dict[str, bytes]:
     """Return the value of each key's record on `card`."""
     consumer = AIOKafkaConsumer(bootstrap_servers=stage.infra.bootstrap, enable_auto_commit=False)

@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from fastapi import FastAPI
 
 from services.ingest import store
-from services.ingest.answers import STRUCTURED
+from services.ingest.answers import BATCH, STRUCTURED
 from services.ingest.app import create_app
 from services.ingest.settings import Settings
 from shared.bus.topics import create_topics
@@ -30,9 +31,12 @@ from shared.web.keys import FixedKeys
 from tests.integration.bus.test_poison import unreadable
 from tests.integration.conftest import Stage
 from tests.integration.dumps import traces_in
-from tests.integration.ingest.conftest import SIGNER, at_rest, of, ready, until
+from tests.integration.ingest.conftest import SIGNER, at_rest, of, ready, send, until
 from tests.integration.ingest.test_events import facts, told
+from tests.integration.ingest.test_load import loaded, values_of
+from tests.integration.ingest.test_ways import send_binary, send_lines
 from tests.unit.ingest.events import NOW
+from tests.unit.ingest.loading.files import HEADER, ROW, csv_file
 from tests.unit.ingest.paths import encoded, headers_of
 
 CARD_NUMBER = "4111111111111111"
@@ -172,6 +176,30 @@ async def test_records_are_judged_as_over_http_and_what_is_refused_is_a_row(log:
             "arrears.customer.stop_set.v1",
         ]
     assert await traces_in(log.url, [CARD_NUMBER, "13800138000"]) == []
+
+
+async def test_the_same_facts_by_every_way_are_the_same_bytes_on_the_topic(log: Log, tmp_path: Path) -> None:
+    """Of a row of a file and of an event in each form. Seen to fail with instants told as they were written."""
+    data = {
+        "account_id": "a-1", "card_last4": "0234", "product_code": "gold", "currency": "CNY",
+        "as_of": "2026-02-25T00:00:00Z", "statement_date": "2026-02-05", "due_date": "2026-01-25",
+        "min_payment_due": 50_000, "amount_past_due": 120_000, "principal_past_due": 100_000, "balance": 900_050,
+        "credit_limit": 2_000_000, "periods_past_due": 1, "late_fee": 0,
+    }  # fmt: skip
+    ways = ("structured", "batch", "binary", "lines", "record", "binary-record", "a-file")
+    events = {way: {**of(way), "data": {"customer_id": way, **data}} for way in ways}
+    await log.write([structured(events["record"]), binary(events["binary-record"])])
+    async with log.read() as app, caller(app) as http:
+        await send(http, events["structured"])
+        await send(http, [events["batch"]], BATCH)
+        await send_binary(http, events["binary"])
+        await send_lines(http, [events["lines"]])
+        await loaded(http, csv_file(tmp_path, [HEADER, ["a-file", *ROW[1:]]]))
+        await until(lambda: at_rest(app))
+    values = await values_of(log.stage, set(ways))
+    assert {value.replace(f'"{way}"'.encode(), b"") for way, value in values.items()} == {
+        values["structured"].replace(b'"structured"', b"")
+    }
 
 
 async def test_records_that_were_removed_before_they_were_read_are_told_as_lost(
