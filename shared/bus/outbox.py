@@ -40,11 +40,19 @@ SELECT s.epoch, p.epoch AS published_epoch, p.sequence AS published FROM outbox_
 LEFT JOIN outbox_published p USING (topic, partition) WHERE (topic, partition) = ($1, $2)
 """
 
-_NEXT = """
-SELECT epoch, first, body, base_epoch, base FROM outbox_segment
-WHERE (topic, partition) = ($1, $2) AND (epoch, first + count - 1) > ($3, $4)
-ORDER BY epoch, first LIMIT 64
-"""
+_NEXT_FACTS = 2000
+"""About so many facts are read at once: a few batches for Kafka, however large the segments are."""
+
+_NEXT = f"""
+SELECT epoch, first, body, base_epoch, base FROM (
+    SELECT *, sum(count) OVER (ORDER BY epoch, first) - count AS before FROM (
+        SELECT * FROM outbox_segment
+        WHERE (topic, partition) = ($1, $2) AND (epoch, first + count - 1) > ($3, $4)
+        ORDER BY epoch, first LIMIT 64
+    ) AS next
+) AS counted
+WHERE before < {_NEXT_FACTS} ORDER BY epoch, first
+"""  # noqa: S608 - our own number
 
 _PENDING = """
 SELECT topic, partition, max(epoch) AS epoch, max(first + count - 1) AS last FROM outbox_segment GROUP BY 1, 2

@@ -44,7 +44,8 @@ RENEW_SECONDS = 3.0
 HALT_SECONDS = 5.0
 BATCH_BYTES = 512 * 1024
 _HEADER_BYTES = 400
-_MEMORY_SEGMENTS = 256
+_MEMORY_FACTS = 2000
+"""So many facts of a stream, and at most one segment more, wait in memory; the rest is read from the table again."""
 
 _TOPICS = {topic.name: topic for topic in TOPICS}
 _log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self.memory: deque[Segment] = deque()
+        self.remembered = 0  # facts in memory
         self.wake = asyncio.Event()
         self.cursor: Cursor | None = None
         self.epoch = 0
@@ -72,8 +74,21 @@ class _Stream:
         self.refused: tuple[Cursor, int] | None = None  # a fact alone, and the topic's limit when the broker refused it
         self.task: asyncio.Task[None] | None = None
 
-    def forget(self) -> None:
+    def remember(self, segment: Segment) -> None:
+        if self.remembered < _MEMORY_FACTS:
+            self.memory.append(segment)
+            self.remembered += len(segment.facts)
+
+    def drop_sent(self, cursor: Cursor) -> None:
+        while self.memory and Cursor(self.memory[0].epoch, self.memory[0].last) <= cursor:
+            self.remembered -= len(self.memory.popleft().facts)
+
+    def clear_memory(self) -> None:
         self.memory.clear()
+        self.remembered = 0
+
+    def forget(self) -> None:
+        self.clear_memory()
         self.cursor = None
         self.wake.set()
 
@@ -126,8 +141,7 @@ class Publisher:
         for segment in segments:
             if segment.partition in self._leases.held:
                 stream = self._stream((segment.topic, segment.partition))
-                if len(stream.memory) < _MEMORY_SEGMENTS:
-                    stream.memory.append(segment)
+                stream.remember(segment)
                 stream.wake.set()
 
     async def take(self, partitions: Iterable[int]) -> None:
@@ -280,8 +294,7 @@ class Publisher:
     def _from_memory(self, stream: _Stream) -> list[Segment]:
         """Return the segments in memory that follow the cursor without a hole."""
         assert stream.cursor is not None
-        while stream.memory and Cursor(stream.memory[0].epoch, stream.memory[0].last) <= stream.cursor:
-            stream.memory.popleft()
+        stream.drop_sent(stream.cursor)
         chosen: list[Segment] = []
         reached = stream.cursor
         for segment in stream.memory:
@@ -290,7 +303,7 @@ class Publisher:
             chosen.append(segment)
             reached = Cursor(segment.epoch, segment.last)
         if not chosen:
-            stream.memory.clear()
+            stream.clear_memory()
         return chosen
 
     async def _from_table(self, key: StreamKey, stream: _Stream) -> list[Segment]:

@@ -43,7 +43,7 @@ _NEXT = """
 SELECT epoch, first, body, base_epoch, base FROM outbox_kept
 WHERE (topic, partition) = ($1, $2) AND first <= $4
     AND first >= (SELECT max(first) FROM outbox_kept WHERE (topic, partition) = ($1, $2) AND first <= $3)
-ORDER BY first LIMIT 64
+ORDER BY first LIMIT 4
 """
 _BEFORE = """
 SELECT CASE WHEN base = $3 - 1 THEN base_epoch ELSE epoch END AS epoch, $3 - 1 AS sequence FROM outbox_kept

@@ -11,12 +11,13 @@ import pytest
 
 from shared.bus.bus import Bus
 from shared.bus.leases import Leases
-from shared.bus.outbox import Cursor, Recorder
-from shared.bus.streams import Segment, raise_epochs
+from shared.bus.outbox import Cursor, Recorder, next_segments
+from shared.bus.publisher import _Stream
+from shared.bus.streams import Segment, append, raise_epochs
 from shared.bus.unit_of_work import UnitOfWork
-from shared.db.pool import open_pool
+from shared.db.pool import borrow, open_pool
 from shared.events.registry import CARD
-from tests.integration.bus.log import facts_in, faults_of, log_of
+from tests.integration.bus.log import facts_in, faults_of, log_of, packed
 from tests.integration.bus.toys import Toys, at_rest, deciding, execute, fetch, post, running, until
 
 CUSTOMERS = [f"c-{number}" for number in range(6)]
@@ -56,6 +57,27 @@ async def test_a_hole_in_the_outbox_halts_the_stream_and_says_so(toys: Toys) -> 
         await bus.stop()
     assert "outbox hole" in why.en
     assert len(facts_in(await log_of(toys.stage, CARD))) == 1
+
+
+async def test_a_publisher_that_is_behind_holds_a_few_batches_of_facts_however_large_its_segments_are(
+    toys: Toys,
+) -> None:
+    """Seen to fail with segments counted instead of facts: a reader far behind grew by what its publisher held."""
+    key = ("card", 0)
+    async with deciding(toys.write_url, toys.stage.partitions) as transactions:
+        stream, made = _Stream(), []
+        for number in range(6):
+            facts = {key: [packed("c-0", 700 * number + each) for each in range(700)]}
+            made += await transactions.transact(lambda uow, facts=facts: append(uow.connection, facts))  # type: ignore[misc]  # a default argument
+            stream.remember(made[-1])
+        async with borrow(transactions.pool) as connection:
+            read = await next_segments(connection, key, Cursor(0, 0))
+            rest = await next_segments(connection, key, Cursor(read[-1].epoch, read[-1].last))
+    assert [segment.first for segment in read] == [segment.first for segment in stream.memory] == [1, 701, 1401]
+    assert [segment.first for segment in rest] == [2101, 2801, 3501]
+    stream.drop_sent(Cursor(made[0].epoch, made[0].last))
+    stream.remember(made[3])
+    assert [segment.first for segment in stream.memory] == [701, 1401, 2101]
 
 
 async def _halted(bus: Bus) -> bool:
