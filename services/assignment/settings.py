@@ -10,7 +10,7 @@ from shared.rules.rulebook import CHINA_CARD
 from shared.rules.zones import is_zone
 from shared.settings import ServiceSettings
 
-PACKAGED_STRATEGY = Path(__file__).parent / "strategies" / "default-2026-01.yaml"
+PACKAGED_STRATEGY = Path(__file__).parent / "strategies" / "default-2026-02.yaml"
 
 
 class Settings(ServiceSettings):

@@ -67,7 +67,7 @@ async def test_a_strategy_is_tried_on_today_s_cases_and_then_takes_them_up(phone
     asked = argparse.Namespace(file=strategy_file(tmp_path), cases=True)
     async with client(phones) as http:
         assert await run(asked, http, said.append) == 0
-    assert "default@2026-03 (from 2026-03-01) beside default@2026-01, which is in force\n" in said
+    assert "default@2026-03 (from 2026-03-01) beside default@2026-02, which is in force\n" in said
     assert "1 of 1 open cases would move; nothing was written\n" in said
     assert "field (visit), then sue" in said[-1]
     assert await phones.read(case_id) == before

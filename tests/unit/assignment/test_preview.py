@@ -86,7 +86,7 @@ def test_what_is_told_is_what_happens() -> None:
     step = turn.case().step
     assert found is not None
     assert step is not None
-    assert (step.name, step.lapses_at, step.strategy) == (found.after.step, found.after.until, "default@2026-01")
+    assert (step.name, step.lapses_at, step.strategy) == (found.after.step, found.after.until, "default@2026-02")
 
 
 def test_asking_changes_nothing() -> None:

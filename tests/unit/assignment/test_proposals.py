@@ -71,10 +71,17 @@ def test_the_plan_proposes_law_and_nothing_comes_of_it_by_itself() -> None:
     """Seen to fail: where `_take` enters every step, the case is at law without anybody's word."""
     story = proposed().until(at("06-30 09:00"))
     (made,) = story.of(ProposalMade)
-    assert (made.queue, made.proposed_by, made.strategy_version) == ("legal", None, "2026-01")
+    assert (made.queue, made.proposed_by, made.strategy_version) == ("legal", None, "2026-02")
     assert [reason.code for reason in made.reasons] == ["set_time_lapsed", "segment"]
     assert (story.case.queue, story.step, story.of(ProposalEnded)) == ("field", "visit", [])
     assert needs_collector(story.case)
+
+
+def test_the_packaged_plan_proposes_law_for_the_oldest_silent_debts_after_ten_days_at_the_visit() -> None:
+    story = Story().told(WEDNESDAY, reachable(), overdue(due=DUE["M6"]), graded("D")).until(at("03-11 08:59"))
+    assert (story.step, story.of(ProposalMade)) == ("visit", [])
+    story.until(at("06-30 09:00"))
+    assert [made.queue for made in story.of(ProposalMade)] == ["legal"]
 
 
 def test_a_confirmed_case_leaves_the_collectors_queues_with_the_supervisor_s_name() -> None:
@@ -90,7 +97,7 @@ def test_a_confirmed_case_leaves_the_collectors_queues_with_the_supervisor_s_nam
 def test_a_declined_step_is_not_proposed_again_and_the_plan_goes_on_to_the_next() -> None:
     story = declined(proposed()).until(at("03-06 09:00"))
     assert [made.queue for made in story.of(ProposalMade)] == ["legal", "agency"]
-    declined(story, "03-06 10:00").until(at("06-30 09:00"))
+    declined(story, "03-06 10:00").until(at("04-05 09:00"))
     assert len(story.of(ProposalMade)) == 2
     assert story.case.queue == "field"
 

@@ -49,7 +49,7 @@ def test_a_hand_over_is_told_with_from_whom_to_whom_and_why() -> None:
     assert entry.zh.startswith("由 P1 转给 P2：原催收员已离岗；")
     assert entry.data["earlier_staff_id"] == "P1"
     assert (entry.data["earlier_team"], entry.data["team"]) == ("north", "south")
-    assert entry.data["strategy"] == "default@2026-01"
+    assert entry.data["strategy"] == "default@2026-02"
     assert entry.data["reasons"] == "collector_left,language,earlier_away,load"
 
 

@@ -23,8 +23,10 @@ def packaged() -> Any:
     return yaml.safe_load(PACKAGED_STRATEGY.read_text(encoding="utf-8"))
 
 
-def test_the_packaged_strategy_has_one_segment_for_every_bucket_and_grade() -> None:
-    strategy = load_strategy(PACKAGED_STRATEGY)
+@pytest.mark.parametrize("path", sorted(PACKAGED_STRATEGY.parent.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_edition_has_one_segment_for_every_bucket_and_grade(path: Path) -> None:
+    strategy = load_strategy(path)
+    assert path.stem == f"{strategy.name}-{strategy.version}"
     for bucket in BUCKETS:
         for grade in (*GRADES, None):
             assert bucket in strategy.segment(bucket, grade).buckets
@@ -108,6 +110,6 @@ def test_a_message_names_the_file(tmp_path: Path) -> None:
 
 def test_a_strategy_is_not_used_before_its_first_day() -> None:
     settings = Settings.model_construct(zone="Asia/Shanghai", strategy_file=PACKAGED_STRATEGY, lease_minutes=15)
-    assert desk_of(settings, at("02-25 09:00")).policy.strategy.version == "2026-01"
-    with pytest.raises(StrategyError, match=r"valid_from is 2026-01-01, after 2025-12-31"):
+    assert desk_of(settings, at("02-25 09:00")).policy.strategy.version == "2026-02"
+    with pytest.raises(StrategyError, match=r"valid_from is 2026-02-01, after 2025-12-31"):
         desk_of(settings, datetime(2025, 12, 31, 15, 59, tzinfo=UTC))
