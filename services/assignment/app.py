@@ -11,7 +11,7 @@ from services.assignment.problems import PROBLEM_TYPES
 from services.assignment.settings import Settings
 from services.assignment.store.customers import with_contacts
 from services.assignment.store.retention import old_rows
-from services.assignment.timers import case_timer, collector_timer, strategy_timer
+from services.assignment.timers import case_timer, collector_timer, field_timer, strategy_timer
 from shared.bus.bus import Bus
 from shared.events.registry import CONTACTS
 from shared.forgetting import forgetting
@@ -43,6 +43,7 @@ def create_app(settings: Settings | None = None, *, parts: Parts | None = None) 
             case_timer(desk.policy),
             strategy_timer(desk.policy, clock),
             collector_timer(desk.policy, clock),
+            field_timer(desk.policy, clock),
             forgotten,
         ),
     )

@@ -65,7 +65,8 @@ class CustomerRow(Table, table=True):
 
     `entries`: how many timeline lines there are. `workable`: on a worklist now. `next_due`: when something is to be
     done by itself. `rank`, `currency`, `owed`: the place in a worklist. `proposed`: the queue that waits for a
-    supervisor's word. `decided_by`: the strategy that decided last. The lease is on the machine's clock.
+    supervisor's word. `field_agent`: with whom the case is in the field. `decided_by`: the
+    strategy that decided last. The lease is on the machine's clock.
     """
 
     __tablename__ = "customer"
@@ -74,6 +75,7 @@ class CustomerRow(Table, table=True):
         Index("customer_next_due", "next_due", postgresql_where=text("next_due IS NOT NULL")),
         Index("customer_collector", "collector", "rank", postgresql_where=text("workable")),
         Index("customer_team", "team", "customer_id", postgresql_where=text("case_id IS NOT NULL")),
+        Index("customer_field_agent", "field_agent", postgresql_where=text("field_agent IS NOT NULL")),
         Index("customer_decided_by", "decided_by", postgresql_where=text("status = 'open'")),
         Index("customer_proposed", "customer_id", postgresql_where=text("proposed IS NOT NULL")),
         Index("customer_held", "collector", postgresql_where=text("queue IS NOT NULL")),
@@ -99,6 +101,7 @@ class CustomerRow(Table, table=True):
     leased_by: str | None = _text(null=True)
     leased_until: datetime | None = _instant(null=True)
     proposed: str | None = _text(null=True)
+    field_agent: str | None = _text(null=True)
     decided_by: str = Field(sa_column=Column(Text, nullable=False, server_default=""))
 
 

@@ -1,14 +1,15 @@
-"""What happens by itself: cases age, set times lapse, promises end, and waiting cases find a collector."""
+"""What happens by itself: cases age, set times lapse, promises end, cases find a collector and leave who is gone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 
 import asyncpg
 
+from services.assignment.domain import handover
 from services.assignment.domain.lifecycle import catch_up
-from services.assignment.domain.policy import Policy
+from services.assignment.domain.policy import Policy, Turn
 from services.assignment.domain.roster import back_at_work, next_long_leave, on_long_leave, takes_cases
 from services.assignment.domain.staff import assign
 from services.assignment.recording import Work, record, roster_of
@@ -17,6 +18,7 @@ from services.assignment.store.customers import Held
 from shared.bus.timers import Timer, in_unit_of_work
 from shared.bus.unit_of_work import UnitOfWork
 from shared.clock import Clock
+from shared.events.kinds import StaffRole
 
 
 def case_timer(policy: Policy) -> Timer:
@@ -52,6 +54,18 @@ def collector_timer(policy: Policy, clock: Clock) -> Timer:
     return Timer("collectors", in_unit_of_work(sweep), next_due)
 
 
+def field_timer(policy: Policy, clock: Clock) -> Timer:
+    """Return the timer that takes cases back from field collectors who will make no visit."""
+
+    async def sweep(uow: UnitOfWork) -> int:
+        return await recall_from_gone(uow, policy)
+
+    async def next_due(connection: asyncpg.Connection) -> datetime | None:
+        return await field_due(connection, policy, clock.now())
+
+    return Timer("field collectors", in_unit_of_work(sweep), next_due, full=customers.SWEEP)
+
+
 async def act_on_due(uow: UnitOfWork, policy: Policy) -> int:
     """Do what is due of some customers, decided under their rows' locks; return how many (L4)."""
     held = await customers.load_due(uow.connection, uow.now)
@@ -82,35 +96,66 @@ async def take_up(uow: UnitOfWork, policy: Policy) -> int:
 
 async def find_collectors(uow: UnitOfWork, policy: Policy) -> int:
     """Give some cases that nobody works, or that lie with who left or is long away; return how many found somebody."""
-    away = await _long_away(uow.connection, policy, uow.now)
+    away = await _long_away(uow.connection, policy, uow.now, "phone_agent")
     if not await customers.any_unassigned(uow.connection, away):
         return 0
     works = [Work.on(held, uow, policy) for held in await customers.load_unassigned(uow.connection, away)]
     roster = await roster_of(uow, policy)
-    found = 0
+    return await _each(uow, policy, works, lambda turn: assign(turn, roster))
+
+
+async def recall_from_gone(uow: UnitOfWork, policy: Policy) -> int:
+    """Take some cases back from field collectors who left or are long away; return how many."""
+    away = await _long_away(uow.connection, policy, uow.now, "field_agent")
+    if not await customers.any_with_gone(uow.connection, away):
+        return 0
+    works = [Work.on(held, uow, policy) for held in await customers.load_with_gone(uow.connection, away)]
+    visitors = {handover.visitor(work.turn.customer) for work in works}
+    known = await staff.colleagues(uow.connection, (each for each in visitors if each is not None))
+    return await _each(uow, policy, works, lambda turn: handover.recall_from_gone(turn, known))
+
+
+async def _each(uow: UnitOfWork, policy: Policy, works: Sequence[Work], act: Callable[[Turn], bool]) -> int:
+    done = 0
     for work in works:
         work.turn.by_itself = True
-        found += assign(work.turn, roster)
+        done += act(work.turn)
         work.caused_by(None)
     await record(uow, works, policy)
-    return found
+    return done
 
 
 async def collector_due(connection: asyncpg.Connection, policy: Policy, now: datetime) -> datetime | None:
     """Return when a case can come to another collector: now, when the first is back, or when a long leave begins."""
-    today = policy.day_of(now)
-    waiting = await customers.any_unassigned(connection, await _long_away(connection, policy, now))
-    backs = [back_at_work(each, today) for each in await staff.phone_agents(connection) if takes_cases(each)]
-    begins = [
-        next_long_leave(each, today, policy.strategy.staffing) for each in await staff.away_since(connection, today)
-    ]
-    days = [day for day in (*(backs if waiting else ()), *begins) if day is not None]
+    today, days = policy.day_of(now), await _leaves_begin(connection, policy, now, "phone_agent")
+    if await customers.any_unassigned(connection, await _long_away(connection, policy, now, "phone_agent")):
+        agents = [each for each in await staff.phone_agents(connection) if takes_cases(each)]
+        days += [day for day in (back_at_work(each, today) for each in agents) if day is not None]
+    return _when(policy, now, days)
+
+
+async def field_due(connection: asyncpg.Connection, policy: Policy, now: datetime) -> datetime | None:
+    """Return when a case is to be taken back from a field collector: now, or when a long leave begins."""
+    if await customers.any_with_gone(connection, await _long_away(connection, policy, now, "field_agent")):
+        return now
+    return _when(policy, now, await _leaves_begin(connection, policy, now, "field_agent"))
+
+
+def _when(policy: Policy, now: datetime, days: Sequence[date]) -> datetime | None:
     if not days:
         return None
-    return now if min(days) == today else policy.midnight(min(days))
+    return now if min(days) == policy.day_of(now) else policy.midnight(min(days))
 
 
-async def _long_away(connection: asyncpg.Connection, policy: Policy, now: datetime) -> list[str]:
-    """Return the phone collectors whose leave of today is a long one."""
+async def _leaves_begin(connection: asyncpg.Connection, policy: Policy, now: datetime, role: StaffRole) -> list[date]:
+    """Return the days to come on which a long leave begins."""
     today, staffing = policy.day_of(now), policy.strategy.staffing
-    return [each.staff_id for each in await staff.away_since(connection, today) if on_long_leave(each, today, staffing)]
+    known = await staff.away_since(connection, today, role)
+    return [day for day in (next_long_leave(each, today, staffing) for each in known) if day is not None]
+
+
+async def _long_away(connection: asyncpg.Connection, policy: Policy, now: datetime, role: StaffRole) -> list[str]:
+    """Return the colleagues of this role whose leave of today is a long one."""
+    today, staffing = policy.day_of(now), policy.strategy.staffing
+    known = await staff.away_since(connection, today, role)
+    return [each.staff_id for each in known if on_long_leave(each, today, staffing)]

@@ -5,6 +5,7 @@ Reminders come first, nobody is visited while a promise runs or a stop holds, an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -14,7 +15,7 @@ from services.assignment.domain.model import Case, Customer, HandOver, amounts_o
 from services.assignment.domain.permits import may_visit, refused_by_rule
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.proposals import with_others
-from services.assignment.domain.roster import Colleague, works_as
+from services.assignment.domain.roster import Colleague, why_gone, works_as
 from shared.errors import Problem
 from shared.events.cases import CaseHandedOver, ListedHandOver
 from shared.events.kinds import Reason
@@ -122,6 +123,26 @@ def recall_by_supervisor(turn: Turn, by: str, words: str) -> None:
         )
     lifecycle.recall(turn, Reason("supervisor", "主管撤回", "Recalled by the supervisor"), by=by, words=words)
     plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
+
+
+def visitor(customer: Customer) -> str | None:
+    """Return the field collector with whom the customer's case is; None when it is in nobody's hands in the field."""
+    case = customer.open_case
+    return case.hand_over.field_agent_id if case is not None and case.hand_over is not None else None
+
+
+def recall_from_gone(turn: Turn, colleagues: Mapping[str, Colleague]) -> bool:
+    """Take the case back from a field collector who has left or is long away; return whether it was there.
+
+    A visit that has begun is theirs to end; its late word moves nothing here.
+    """
+    who = visitor(turn.customer)
+    gone = who and why_gone(colleagues.get(who), "field_agent", turn.today, turn.policy.strategy.staffing)
+    if not gone:
+        return False
+    lifecycle.recall(turn, gone)
+    plan.renew(turn, Reason("recalled", "从外访撤回", "The case was recalled"))
+    return True
 
 
 def erased() -> Problem:

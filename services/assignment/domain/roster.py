@@ -22,12 +22,16 @@ from typing import Final
 from services.assignment.domain.model import Customer
 from services.assignment.domain.policy import Policy
 from services.assignment.domain.strategy import Staffing
-from shared.events.kinds import Reason
+from shared.events.kinds import Reason, StaffRole
 from shared.events.staff import StaffChanged
 
 Colleague = StaffChanged
 """A colleague is known as the fact that says everything of them."""
 
+FIELD_LEFT: Final = Reason("field_collector_left", "外访员已离岗", "The field collector has left")
+FIELD_LONG_LEAVE: Final = Reason(
+    "field_collector_on_long_leave", "外访员长期休假", "The field collector is on a long leave"
+)
 LEFT: Final = Reason("collector_left", "原催收员已离岗", "The collector has left")
 SPECIALIST: Final = Reason("specialist", "转给具备专门技能的催收员", "Goes to a collector with the special skill")
 LONG_LEAVE: Final = Reason("collector_on_long_leave", "原催收员长期休假", "The collector is on a long leave")
@@ -68,6 +72,16 @@ def next_long_leave(colleague: Colleague, day: date, staffing: Staffing) -> date
 def takes_cases(colleague: Colleague) -> bool:
     """Tell whether cases may go to this colleague at all, once at work."""
     return colleague.active and colleague.role == "phone_agent" and colleague.capacity != 0
+
+
+def why_gone(colleague: Colleague | None, role: StaffRole, day: date, staffing: Staffing) -> Reason | None:
+    """Return why nobody of this role is to be waited for in this colleague; None: who is away will be back soon."""
+    in_field = role == "field_agent"
+    if colleague is None or not colleague.active or colleague.role != role:
+        return FIELD_LEFT if in_field else LEFT
+    if on_long_leave(colleague, day, staffing):
+        return FIELD_LONG_LEAVE if in_field else LONG_LEAVE
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +174,7 @@ class Roster:
 
     def why_not_kept(self, collector: str, day: date) -> Reason | None:
         """Return why a case does not stay with its collector; None: it stays, as through any short leave."""
-        colleague = self.colleagues.get(collector)
-        if colleague is None or not colleague.active or colleague.role != "phone_agent":
-            return LEFT
-        return LONG_LEAVE if on_long_leave(colleague, day, self.staffing) else None
+        return why_gone(self.colleagues.get(collector), "phone_agent", day, self.staffing)
 
     def why_better(self, collector: str | None, day: date, need: Need) -> Reason | None:
         """Return why a case goes to somebody who fits better and has room; None: the collector fits as well as any."""

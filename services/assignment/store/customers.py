@@ -45,16 +45,24 @@ SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IS 
 _LOADS = (
     "SELECT collector, count(*) AS cases FROM customer WHERE queue IS NOT NULL AND collector IS NOT NULL GROUP BY 1"
 )
+_GONE = """
+field_agent IS NOT NULL AND (field_agent = ANY ($1::text[])
+    OR field_agent IN (SELECT staff_id FROM staff WHERE NOT (active AND role = 'field_agent')))
+"""
+_ANY_WITH_GONE = f"SELECT EXISTS (SELECT FROM customer WHERE {_GONE})"  # noqa: S608 - every part is ours
+_LOAD_WITH_GONE = f"{HELD} WHERE {_GONE} ORDER BY customer_id LIMIT $2 FOR UPDATE SKIP LOCKED"
 _WITH_CONTACTS = """
 SELECT customer_id, (state -> 'reach' ->> 'as_of')::timestamptz AS as_of FROM customer
 WHERE customer_id > $1 AND state -> 'reach' ->> 'as_of' IS NOT NULL ORDER BY customer_id LIMIT $2
 """
 _SAVE = """
 INSERT INTO customer (customer_id, version, entries, state, next_due, case_id, status, queue, bucket, grade, collector,
-    team, workable, offer_from, rank, currency, owed, leased_by, leased_until, proposed, decided_by)
+    team, workable, offer_from, rank, currency, owed, leased_by, leased_until, proposed, decided_by,
+    field_agent)
 SELECT * FROM unnest($1::text[], $2::bigint[], $3::integer[], $4::jsonb[], $5::timestamptz[], $6::text[], $7::text[],
     $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::boolean[], $14::timestamptz[], $15::integer[],
-    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[], $21::text[]) AS t (customer_id)
+    $16::text[], $17::bigint[], $18::text[], $19::timestamptz[], $20::text[], $21::text[], $22::text[])
+    AS t (customer_id)
 ORDER BY customer_id
 ON CONFLICT (customer_id) DO UPDATE
 SET version = excluded.version, entries = excluded.entries, state = excluded.state, next_due = excluded.next_due,
@@ -62,7 +70,7 @@ SET version = excluded.version, entries = excluded.entries, state = excluded.sta
     grade = excluded.grade, collector = excluded.collector, team = excluded.team, workable = excluded.workable,
     offer_from = excluded.offer_from, rank = excluded.rank, currency = excluded.currency, owed = excluded.owed,
     leased_by = excluded.leased_by, leased_until = excluded.leased_until, proposed = excluded.proposed,
-    decided_by = excluded.decided_by
+    decided_by = excluded.decided_by, field_agent = excluded.field_agent
 WHERE customer.version = excluded.version - 1
 RETURNING customer_id
 """
@@ -135,6 +143,16 @@ async def any_unassigned(connection: asyncpg.Connection, away: Sequence[str]) ->
     return bool(await connection.fetchval(_ANY_UNASSIGNED, away))
 
 
+async def any_with_gone(connection: asyncpg.Connection, away: Sequence[str]) -> bool:
+    """Tell whether any case is with a field collector who left or is `away`."""
+    return bool(await connection.fetchval(_ANY_WITH_GONE, away))
+
+
+async def load_with_gone(connection: asyncpg.Connection, away: Sequence[str]) -> list[Held]:
+    """Lock and return some customers whose case is with a field collector who left or is `away`."""
+    return held_of(await connection.fetch(_LOAD_WITH_GONE, away, SWEEP))
+
+
 async def loads(connection: asyncpg.Connection) -> dict[str, int]:
     """Return how many open cases each collector has."""
     return {row["collector"]: row["cases"] for row in await connection.fetch(_LOADS)}
@@ -184,6 +202,7 @@ def _columns(change: Change, policy: Policy, now: datetime) -> tuple[Any, ...]:
         before.leased_until if workable else None,
         case.proposal.queue if case and case.proposal else None,
         policy.strategy.edition,
+        case.hand_over.field_agent_id if case and case.hand_over else None,
     )
 
 

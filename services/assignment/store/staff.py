@@ -10,6 +10,7 @@ import msgspec
 
 from services.assignment.domain.roster import Colleague
 from shared.db.guard import all_saved
+from shared.events.kinds import StaffRole
 
 _encode = msgspec.json.Encoder().encode
 _colleague = msgspec.json.Decoder(Colleague).decode
@@ -20,7 +21,7 @@ _PHONE_AGENTS = "SELECT state FROM staff WHERE role = 'phone_agent' AND active O
 # One number for all of a database: whoever shares out cases waits for who is doing so.
 _LOCK_LOADS = "SELECT pg_advisory_xact_lock(7459)"
 _AWAY = """
-SELECT state FROM staff WHERE role = 'phone_agent' AND active AND leave_until >= $1 ORDER BY staff_id
+SELECT state FROM staff WHERE role = $2 AND active AND leave_until >= $1 ORDER BY staff_id
 """
 _PAGE = """
 SELECT state FROM staff
@@ -60,9 +61,9 @@ async def lock_loads(connection: asyncpg.Connection) -> None:
     await connection.execute(_LOCK_LOADS)
 
 
-async def away_since(connection: asyncpg.Connection, day: date) -> list[Colleague]:
-    """Return the active phone collectors who have a leave on `day` or after it."""
-    return [_colleague(row["state"]) for row in await connection.fetch(_AWAY, day)]
+async def away_since(connection: asyncpg.Connection, day: date, role: StaffRole) -> list[Colleague]:
+    """Return the active colleagues of this role who have a leave on `day` or after it."""
+    return [_colleague(row["state"]) for row in await connection.fetch(_AWAY, day, role)]
 
 
 async def page(

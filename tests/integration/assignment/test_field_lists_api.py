@@ -7,7 +7,7 @@ import asyncio
 from shared.events.cases import CaseHandedOver, CaseRecalled, FieldListFiled
 from shared.events.kinds import Fact
 from shared.events.registry import CASES
-from tests.integration.assignment.conftest import FRIDAY, Phones, read_log
+from tests.integration.assignment.conftest import FRIDAY, Phones, eventually, read_log
 from tests.unit.assignment.given import at, stop
 
 
@@ -145,6 +145,24 @@ async def test_nobody_acts_on_a_customer_while_a_stream_of_his_is_stopped_but_wh
         assert answer.headers["retry-after"]
     assert heard.status_code == 201
     assert (await phones.log(case_id, "CALL", "CONN", "SELF", "INFO")).status_code == 201
+
+
+async def test_a_case_comes_back_from_a_field_collector_who_leaves(phones: Phones) -> None:
+    (case_id,) = await with_field(phones)
+    assert (await phones.file(phones.line(case_id))).status_code == 201
+    record = (await phones.http.get(f"/v1/staff/{phones.field_agent}", headers=phones.boss())).json()
+    body = {key: record[key] for key in record if key not in {"staff_id", "version", "changed_at"}}
+    headers = {**phones.boss(), "if-match": f'"v{record["version"]}"'}
+    gone = await phones.http.put(f"/v1/staff/{phones.field_agent}", json={**body, "active": False}, headers=headers)
+    assert gone.status_code == 200
+
+    async def back() -> bool:
+        return not (await phones.case_of())["handed_over"]
+
+    await eventually(back)
+    assert [fact.reason.code for fact in await phones.told() if isinstance(fact, CaseRecalled)] == [
+        "field_collector_left"
+    ]
 
 
 async def _read(phones: Phones, state: str) -> None:

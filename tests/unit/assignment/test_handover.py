@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.assignment.domain.handover import Filing, hand_over, recall_by_supervisor, refusal
+from services.assignment.domain.handover import Filing, hand_over, recall_by_supervisor, recall_from_gone, refusal
 from services.assignment.domain.roster import Colleague
 from shared.errors import Problem
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseRecalled, CaseRouted
@@ -241,6 +241,35 @@ def test_a_stop_recalls_the_case_and_its_lifting_gives_the_set_time_again() -> N
     story.told(at("03-10 10:00"), lift("dispute", at("03-10 10:00")))
     assert story.case.step is not None
     assert story.case.step.lapses_at == at("03-12 09:00")
+
+
+@pytest.mark.parametrize(
+    ("field_agent", "why"),
+    [
+        (FIELD, None),
+        (colleague("F1", "field_agent", leave=(leave(date(2026, 2, 27), date(2026, 3, 5)),)), None),
+        (
+            colleague("F1", "field_agent", leave=(leave(date(2026, 2, 27), date(2026, 3, 6)),)),
+            "field_collector_on_long_leave",
+        ),
+        (colleague("F1", "field_agent", active=False), "field_collector_left"),
+        (colleague("F1", "phone_agent"), "field_collector_left"),
+    ],
+)
+def test_a_case_comes_back_from_a_field_collector_who_left_or_is_long_away(
+    field_agent: Colleague, why: str | None
+) -> None:
+    """Seen to fail: where `why_gone` says None, the case waits for a visit that nobody makes."""
+    story = handed_over()
+    turn = story.turn(FRIDAY)
+    assert recall_from_gone(turn, {"F1": field_agent}) == (why is not None)
+    story.keep(turn)
+    assert [fact.reason.code for fact in story.of(CaseRecalled)] == ([why] if why else [])
+    assert (story.case.hand_over is None, story.case.collector) == (why is not None, "P1")
+
+
+def test_a_case_that_is_not_in_the_field_comes_back_from_nobody() -> None:
+    assert not recall_from_gone(by_phone().turn(FRIDAY), {})
 
 
 def test_a_supervisor_s_words_stay_out_of_the_fact() -> None:
