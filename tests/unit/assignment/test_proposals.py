@@ -106,7 +106,7 @@ def test_a_declined_step_is_not_proposed_again_and_the_plan_goes_on_to_the_next(
 def test_who_pays_something_or_answers_is_not_proposed_for_law_by_the_plan(answer: str) -> None:
     """The agency, which presses no harder than we do, may still be proposed.
 
-    Seen to fail: without `silent` in `next_step`, law is proposed for who paid a tenth.
+    Seen to fail: without `silent` in `next_step`, law is proposed for who paid a tenth, and withdrawn, without end.
     """
     story = silent()
     if answer == "paid":
