@@ -75,6 +75,7 @@ class Office:
             "email": member.email,
             "areas": list(member.areas),
             "languages": list(member.languages),
+            "skills": list(member.skills),
             "insured_until": _INSURED_UNTIL if member.role == "field_agent" else None,
             "recorder_id": member.recorder_id,
         }

@@ -199,7 +199,7 @@ class Group(_Part):
 
 
 class Member(_Part):
-    """A colleague. `areas`: the districts of a field collector; `languages`: those that the colleague speaks."""
+    """A colleague. `areas`: the districts of a field collector; `languages`, `skills`: the colleague's own."""
 
     staff_id: str
     name: str
@@ -208,6 +208,7 @@ class Member(_Part):
     email: str
     areas: tuple[str, ...] = ()
     languages: tuple[Language, ...] = ("zh",)
+    skills: tuple[str, ...] = ()
     recorder_id: str | None = None
 
 

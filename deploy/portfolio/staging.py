@@ -15,6 +15,8 @@ _DAYS: Final = 5
 _TEAM: Final = "north"
 _ENGLISH: Final = 3
 """Every third phone collector speaks English as well."""
+_SKILLS: Final = {1: ("hardship",), 2: ("trace",)}
+"""Who of the phone collectors speaks with those who cannot pay, and who looks for the lost."""
 
 
 def stage(source: Source, title: str, customers: int, not_before: date = FIRST) -> Stage:
@@ -45,7 +47,13 @@ def _staff(source: Source, customers: int) -> tuple[Member, ...]:
     phone = min(max(-(-customers // desk.customers), desk.least), desk.most)
     team = [_member(source, "S1", role="supervisor"), _member(source, "D1", role="admin_assistant")]
     team += [
-        _member(source, f"P{n}", role="phone_agent", languages=["zh", "en"] if n % _ENGLISH == 0 else ["zh"])
+        _member(
+            source,
+            f"P{n}",
+            role="phone_agent",
+            languages=["zh", "en"] if n % _ENGLISH == 0 else ["zh"],
+            skills=_SKILLS.get(n, ()),
+        )
         for n in range(1, phone + 1)
     ]
     # Each district has a collector; whoever is left over helps out in the first ones.

@@ -8,8 +8,12 @@ from pydantic import ValidationError
 
 from deploy.portfolio.city import PACKAGED, City
 from deploy.portfolio.staging import stage
+from services.assignment.desk import load_strategy
+from services.assignment.settings import PACKAGED_STRATEGY
 from shared.rules.calendar import CalendarUnknown
 from tests.unit.portfolio.parts import CITY, source
+
+STAFFING = load_strategy(PACKAGED_STRATEGY).staffing
 
 
 def test_there_are_as_many_colleagues_as_the_portfolio_needs_and_a_collector_for_each_district() -> None:
@@ -20,6 +24,8 @@ def test_there_are_as_many_colleagues_as_the_portfolio_needs_and_a_collector_for
         assert sorted(areas) == sorted(each.name for each in CITY.districts)
         assert len({member.staff_id for member in found.staff}) == len(found.staff)
         assert any("en" in member.languages for member in found.of_role("phone_agent"))
+        skills = {skill for member in found.of_role("phone_agent") for skill in member.skills}
+        assert skills == set(STAFFING.specialists.values()), "as the strategy names them"
 
 
 def test_the_days_are_working_days_from_the_first_that_the_file_allows() -> None:
