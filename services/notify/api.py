@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, Response
 from services.notify import opting_out
 from services.notify.domain.masking import masked
 from services.notify.domain.model import NoticeState, Unusable
-from services.notify.domain.receipts import Delivery
-from services.notify.store import customers, listing
+from services.notify.domain.receipts import Delivery, Word
+from services.notify.store import customers, listing, receipts
 from services.notify.store.listing import Listed, Wanted
 from shared.db.faults import CommitUnknown
 from shared.errors import Problem
@@ -41,6 +41,14 @@ class Why(BaseModel):
     code: str
     zh: str
     en: str
+
+
+class NoticePart(BaseModel):
+    """One part of a short message: the gateway's id of it, and how it ended, as the network says; null: not known."""
+
+    number: int
+    message_id: str
+    receipt: Word | None
 
 
 class Notice(BaseModel):
@@ -74,6 +82,7 @@ class Notice(BaseModel):
                     "created_at": "2026-02-25T01:00:00Z",
                     "subject": None,
                     "text": None,
+                    "parts": [],
                 }
             ]
         }
@@ -103,6 +112,7 @@ class Notice(BaseModel):
     created_at: datetime
     subject: str | None = None
     text: str | None = None
+    parts: list[NoticePart] = Field(default=[], description="只在单条查看时给出 / of one notice alone")
 
 
 class RefusedAddress(BaseModel):
@@ -190,8 +200,10 @@ async def get_notice(who: Reader, bus: BusDep, notice_id: str) -> Notice:
             raise Problem("not_found", "没有这条通知。", "There is no such notice.")
         if not who.has(Role.SUPERVISOR):
             return _view(row)
+        parts = (await receipts.parts_of(connection, [row.notice_id])).get(row.notice_id, [])
         await listing.note_unmasked_read(connection, row.notice_id, who.subject, bus.clock.now())
-    return _view(row).model_copy(update={"subject": row.subject, "text": row.text})
+    shown = [NoticePart(number=each.number, message_id=each.message_id, receipt=each.word) for each in parts]
+    return _view(row).model_copy(update={"subject": row.subject, "text": row.text, "parts": shown})
 
 
 @router.get("/refused-addresses", summary="被判无效的联系方式 / Addresses that nothing reaches")

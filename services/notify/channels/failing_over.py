@@ -40,7 +40,7 @@ class FailOver:
         answer: Answer = NotNow("not_connected")
         for place in self._order():
             answer = await self.gateways[place].hand_over(message, deadline)
-            if isinstance(answer, AnswerLost):
+            if isinstance(answer, AnswerLost) and answer.code != "partly_accepted":
                 self._doubted[place] = self.now() + DOUBT_SECONDS
             if not isinstance(answer, NotNow) or too_late(deadline):
                 break

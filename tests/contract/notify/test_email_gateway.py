@@ -147,6 +147,16 @@ async def test_4xx_is_for_now_and_5xx_for_good_wherever_it_comes(
     assert len(server.mails) == 1
 
 
+async def test_faster_than_the_stated_rate_no_mail_leaves(server: Server) -> None:
+    slow = EmailGateway(host=HOST, port=server.port, sender="notice@bank.example", sender_name="示例银行", rate=0.1)
+    try:
+        assert isinstance(await slow.hand_over(mail(), time.monotonic() + 2), Accepted)
+        assert await slow.hand_over(mail(), time.monotonic() + 2) == NotNow("rate_reached")
+    finally:
+        await slow.stop()
+    assert len(server.mails) == 1
+
+
 async def test_a_sender_that_is_refused_says_nothing_of_the_address(server: Server) -> None:
     refused = EmailGateway(
         host=HOST, port=server.port, sender="refused@bank.example", sender_name="示例银行", answer_seconds=0.5

@@ -68,7 +68,12 @@ async def centre() -> AsyncIterator[Running]:
 
 @asynccontextmanager
 async def bound(
-    running: Running, *, mode: SmsMode = "udh", password: str = "secret", name: str = "first"
+    running: Running,
+    *,
+    mode: SmsMode = "udh",
+    password: str = "secret",
+    name: str = "first",
+    rate: float = 500.0,
 ) -> AsyncIterator[SmsGateway]:
     gateway = SmsGateway(
         host=HOST,
@@ -78,6 +83,7 @@ async def bound(
         source="1069000000",
         mode=mode,
         name=name,
+        rate=rate,
         answer_seconds=0.5,
     )
     await gateway.start()
@@ -228,6 +234,17 @@ async def test_a_part_that_is_refused_for_now_follows_when_others_have_left(
     assert message.text == LONG
     assert isinstance(answer, Accepted)
     assert answer.parts == message.message_ids
+
+
+async def test_what_cannot_leave_whole_at_the_stated_rate_before_its_deadline_does_not_begin_to(
+    centre: Running,
+) -> None:
+    """Seen to fail with a gateway that does not ask its pace: the long message arrived."""
+    async with bound(centre, rate=0.5) as gateway:
+        assert await gateway.hand_over(sms(LONG), time.monotonic() + 2) == NotNow("rate_reached")
+        assert isinstance(await gateway.hand_over(sms("请还款"), time.monotonic() + 2), Accepted)
+        assert await gateway.hand_over(sms("请还款"), time.monotonic() + 1) == NotNow("rate_reached")
+    assert [message.text for message in centre.messages] == ["请还款"]
 
 
 async def test_the_second_centre_takes_what_the_first_does_not_and_never_what_it_may_have_taken(

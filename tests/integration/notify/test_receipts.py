@@ -95,6 +95,10 @@ async def test_a_message_that_did_not_arrive_is_said_to_a_person_and_not_sent_ag
     )
     shown = (await person.house.get(f"/v1/notices?delivery=undelivered&customer_id={person.id}")).json()["items"]
     assert [each["notice_id"] for each in shown] == [notice["notice_id"]]
+    parts = (await person.house.get(f"/v1/notices/{notice['notice_id']}")).json()["parts"]
+    (message,) = await person.messages()
+    assert [part["message_id"] for part in parts] == message["message_ids"]
+    assert [part["receipt"] for part in parts][:2] == ["DELIVRD", "UNDELIV"]
     facts = [fact for _, fact in await told(person.house.stage, person.id)]
     assert [type(fact) for fact in facts] == [NoticeSent, NoticeUndelivered]
     assert len(await person.messages()) == 1

@@ -230,6 +230,7 @@ async def test_an_address_that_is_refused_for_good_is_not_used_until_the_bank_ch
 async def test_a_customer_whose_first_mailbox_is_refused_for_good_is_written_to_at_the_next_behind_a_new_barrier(
     person: Person,
 ) -> None:
+    """Seen to fail with a refused address that ends the notice whatever else the customer has."""
     house, other = person.house, f"work-{person.mailbox}"
     await house.behave("mail", refuse={person.mailbox: 550})
     await person.owes(emails=(person.mailbox, other))

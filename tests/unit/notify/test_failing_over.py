@@ -72,3 +72,11 @@ async def test_a_gateway_that_did_not_answer_comes_last_for_a_while() -> None:
     present += DOUBT_SECONDS
     await both.hand_over(MESSAGE, None)
     assert len(first.handed) == 2
+
+
+async def test_a_gateway_that_answered_and_took_a_part_alone_stays_the_first() -> None:
+    first, second = Says(AnswerLost("partly_accepted")), Says(SECOND)
+    both = FailOver([first, second])
+    for _ in range(2):
+        await both.hand_over(MESSAGE, None)
+    assert (len(first.handed), len(second.handed)) == (2, 0)
