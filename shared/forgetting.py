@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-import asyncpg
-
 from shared.bus.letter_rows import forget_resolved
 from shared.bus.timers import Timer
 from shared.bus.unit_of_work import UnitOfWork
@@ -77,7 +75,10 @@ def forgetting(kept: timedelta, *olds: Old) -> Timer:
 
 
 def hourly(name: str, *sweeps: Sweep) -> Timer:
-    """Return a timer that sweeps at the start and every hour, again and again while there may be more."""
+    """Return a timer that sweeps at the start and every hour, again and again while there may be more.
+
+    Nothing on the domain's clock waits for it: it runs on the machine's.
+    """
 
     async def once(bus: Bus) -> int:
         for sweep in sweeps:
@@ -86,12 +87,7 @@ def hourly(name: str, *sweeps: Sweep) -> Timer:
         await asyncio.sleep(_PAUSE_SECONDS)
         return 0
 
-    return Timer(name, once, _never_due)
-
-
-async def _never_due(_connection: asyncpg.Connection) -> datetime | None:
-    """Nothing on the domain's clock waits for it: it runs on the machine's."""
-    return None
+    return Timer(name, once, None)
 
 
 OLD_KEYS: Final = Old("idempotency_key", "at", KEYS_KEPT, machine=True)

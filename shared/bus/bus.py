@@ -331,7 +331,7 @@ class Bus:
             rows = await connection.fetch(_POSITIONS, [topic.name for topic in self.subscriptions])
             mark = await connection.fetchval(_HEADS)
             pending, _ = await backlog(connection)
-            dues = [await timer.next_due(connection) for timer in self._timers]
+            dues = [await timer.next_due(connection) for timer in self._timers if timer.next_due]
             dead = await connection.fetchval("SELECT count(*) FROM dead_letter WHERE state = 'open'")
         if ends is None:
             waiting.append("broker")

@@ -34,13 +34,14 @@ LOOK_SECONDS = 0.25
 class Timer:
     """`round` acts on some due rows and returns how many; `next_due` is the earliest due instant of any row.
 
-    A round that acted on `full` rows or more is followed by the next one at once. Where rows become due all the time, a
+    Before each round `next_due` is asked, so there is no round without a due row; None: each round waits by itself. A
+    round that acted on `full` rows or more is followed by the next one at once. Where rows become due all the time, a
     higher number gathers what becomes due in a quarter of a second into one transaction.
     """
 
     name: str
     round: Callable[[Bus], Awaitable[int]]
-    next_due: Callable[[asyncpg.Connection], Awaitable[datetime | None]]
+    next_due: Callable[[asyncpg.Connection], Awaitable[datetime | None]] | None
     full: int = 1
 
 
@@ -54,10 +55,19 @@ def in_unit_of_work(sweep: Callable[[UnitOfWork], Awaitable[int]]) -> Callable[[
 
 
 async def run_timer(bus: Bus, timer: Timer) -> None:
-    """Run rounds for ever: again at once after a full one, else after a short wait."""
+    """Run rounds for ever: again at once after a full one, else after a short wait and once something is due."""
     while True:
-        if await timer.round(bus) < timer.full:
+        if not await _is_due(bus, timer) or await timer.round(bus) < timer.full:
             await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _is_due(bus: Bus, timer: Timer) -> bool:
+    """Ask in one statement outside any transaction: at rest that is all that a timer costs."""
+    if timer.next_due is None:
+        return True
+    async with bus.reading() as connection:
+        due = await timer.next_due(connection)
+    return due is not None and due <= bus.clock.now()
 
 
 async def run_deferred(bus: Bus) -> int:
