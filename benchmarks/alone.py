@@ -19,7 +19,7 @@ from benchmarks.meter import Servers
 from benchmarks.plain_java import WARM_UP as JAVA_WARM_UP
 from benchmarks.plain_java import PlainJava
 from benchmarks.samples import Sample
-from benchmarks.sending import post_all
+from benchmarks.sending import LINES_TYPE, post_all
 from deploy.local.parts import Replica, base_environment
 from deploy.local.process import Process
 from deploy.local.ready import HOST, http, tcp
@@ -35,6 +35,7 @@ HOPS = 5
 BATCH_TYPE = "application/cloudevents-batch+json"
 SINGLE_TYPE = "application/cloudevents+json"
 SINGLE_EVENTS = 1_500
+LINES_AT_ONCE = 5_000
 AT_ONCE = 48
 _STORED = "SELECT * FROM account_state WHERE customer_id = ANY ($1::text[]) ORDER BY account_id"
 
@@ -139,7 +140,7 @@ class Alone:
         return Numbering().records(snapshots.snapshots("bench", first, count, self.at), self.at, sampled=False)
 
     async def intake(self, events: int) -> list[Sample]:
-        """The floor intake and ingest, each taking the same batches of 500; then ingest taking single events."""
+        """The floor intake and ingest, each taking batches of 500; then ingest taking lines and single events."""
         port = choose_ports(("floor",), {})["floor"]
         floor = self._web(
             "floor-intake", "benchmarks.floor_intake:app", port, {"BENCH_DATABASE_URL": self.url("floor_intake")}
@@ -157,8 +158,17 @@ class Alone:
                 await post_all([url], bodies, headers)
                 samples.append(Sample(name, events, self.servers.read(pids).since(start)))
                 if name == goals.INTAKE:
+                    samples.append(await self._lines(url, headers | {"content-type": LINES_TYPE}, pids, events))
                     samples += await self._singles(url, headers | {"content-type": SINGLE_TYPE}, pids)
         return samples
+
+    async def _lines(self, url: str, headers: dict[str, str], pids: Collection[int], events: int) -> Sample:
+        """Events a line each, as a large load comes; every line's answer is looked at."""
+        first, self.made = self.made, self.made + events
+        bodies = snapshots.lines(snapshots.events("bench", first, events, self.at), LINES_AT_ONCE)
+        start = self.servers.read(pids)
+        await post_all([url], bodies, headers)
+        return Sample(goals.LINES, events, self.servers.read(pids).since(start))
 
     async def _singles(self, url: str, headers: dict[str, str], pids: Collection[int]) -> list[Sample]:
         """Single events one after the other, each with a commit of its own, and as many at once as intake lets in."""

@@ -17,7 +17,7 @@ Verdict = Literal["met", "not met", "not measured"]
 
 PRODUCE, CONSUME, COPY, UNNEST = "floor: produce", "floor: consume", "floor: copy", "floor: unnest"
 FLOOR_INTAKE, FLOOR_HOP, FLOOR_CHAIN = "floor: intake", "floor: one hop", "floor: chain of five hops"
-INTAKE, SINGLES = "ingest, batches of 500", "ingest, single events"
+INTAKE, LINES, SINGLES = "ingest, batches of 500", "ingest, lines (NDJSON)", "ingest, single events"
 ALONE = "ingest, a commit a request"
 JAVA_HOP = "plain Java: one hop"
 SCORING, SCORING_SAMPLED = "scoring, one process", "scoring, every fact sampled"
@@ -60,6 +60,7 @@ P3_BATCH = Goal("P3", "the chain beside FastStream's, batch=True", 2.5)
 P4 = Goal("P4", "one real service beside the floor hop", 0.8)
 P4_JAVA = Goal("P4", "one real service beside a warm plain-Java hop, by rate", 0.9, judged_by_rate=True)
 P5 = Goal("P5", "intake, batches of 500, beside the floor intake", 0.89)
+P5_LINES = Goal("P5", "intake, lines (NDJSON), beside the floor intake", 0.89)
 P5_SINGLES = Goal("P5", "single events grouped beside a commit a request", 2.0)
 P6_TENTH = Goal("P6", "p99 accepted to case queued, at 10 % load", 0.5, at_least=False, unit="s")
 P6_HALF = Goal("P6", "p99 accepted to case queued, at 50 % load", 1.0, at_least=False, unit="s")
@@ -77,6 +78,7 @@ def judge(rows: Sequence[Row], latencies: Sequence[Latency]) -> list[Judged]:
         _ratio(P4, by_name, FLOOR_HOP, SCORING),
         _ratio(P4_JAVA, by_name, JAVA_HOP, SCORING),
         _ratio(P5, by_name, FLOOR_INTAKE, INTAKE),
+        _ratio(P5_LINES, by_name, FLOOR_INTAKE, LINES),
         _ratio(P5_SINGLES, by_name, ALONE, SINGLES),
         _absolute(P6_TENTH, _p99(latencies, 0.1)),
         _absolute(P6_HALF, _p99(latencies, 0.5)),

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import httpx
 
 IN_FLIGHT = 4
+LINES_TYPE = "application/x-ndjson"
+_ACCEPTED = b'"outcome":"accepted"'
 _TIMEOUT = httpx.Timeout(60.0)
 
 
@@ -36,8 +38,15 @@ async def _post_rest(client: httpx.AsyncClient, urls: Sequence[str], waiting: It
 
 async def _post(client: httpx.AsyncClient, url: str, body: bytes) -> None:
     answer = await client.post(url, content=body)
-    if answer.status_code != 202:
+    if not _is_taken(answer, body):
         raise Refused(f"{url} answered {answer.status_code}: {answer.text[:300]}")
+
+
+def _is_taken(answer: httpx.Response, body: bytes) -> bool:
+    """Tell whether every event was taken: a batch as a whole says so, of lines each does."""
+    if answer.headers.get("content-type", "").startswith(LINES_TYPE):
+        return answer.content.count(_ACCEPTED) == body.count(b"\n")
+    return answer.status_code == 202
 
 
 async def post_paced(

@@ -46,6 +46,12 @@ def batches(made: list[dict[str, Any]], size: int) -> list[bytes]:
     return [encode(made[start : start + size]) for start in range(0, len(made), size)]
 
 
+def lines(made: list[dict[str, Any]], size: int) -> list[bytes]:
+    """Return the events as bodies of lines, one event each."""
+    encode = msgspec.json.Encoder().encode_lines
+    return [encode(made[start : start + size]) for start in range(0, len(made), size)]
+
+
 def _data(run: str, number: int, at: datetime) -> dict[str, Any]:
     random = Random(number)  # the same figures in every run
     days, limit = random.randint(1, 200), random.randrange(10_000_00, 90_000_00, 1_000_00)
