@@ -214,8 +214,8 @@ def _reasons(chosen: Seat, seats: Iterable[Seat], need: Need) -> Iterator[Reason
     if chosen.full:
         yield Reason(
             "above_capacity",
-            f"合适的人均已满额，此人相对最少（在手 {held}）",
-            f"Everybody who fits is full; this one the least ({held} cases)",
+            f"合适的人均已满额，仍须有人负责（在手 {held}）",
+            f"Everybody who fits is full, and somebody must have it ({held} cases)",
         )
     else:
         yield Reason("load", f"尚有余量（在手 {held}）", f"Has room ({held} cases)")

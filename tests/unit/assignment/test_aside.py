@@ -31,7 +31,6 @@ TEN = at("02-27 10:00")
 
 
 def test_hardship_puts_a_case_aside_and_its_end_puts_it_back() -> None:
-    """Seen to fail: without `conclude` in the recording the case is in no queue that anybody works."""
     story = by_phone().told(TEN, stop("hardship", TEN))
     assert (story.case.queue, story.step, workable(story.customer)) == ("hardship", "call", False)
     story.until(at("03-20 09:00"))
