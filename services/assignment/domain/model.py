@@ -145,6 +145,9 @@ class Case(Struct, frozen=True, omit_defaults=True):
 
     `aside`: the queue in which the case is worked instead of its step's, while hardship or a lost contact lasts.
 
+    `touched`: the steps it has been in since it came to the phone last; `declined`: the plan's steps that a supervisor
+    refused, which the plan proposes no more in this episode, whatever happens.
+
     `account_ids`: every account that owed something during the episode. `trace` is the trace of the fact that opened
     it, which later facts of timers go on with.
     """
@@ -159,6 +162,7 @@ class Case(Struct, frozen=True, omit_defaults=True):
     begins_at: datetime | None = None
     step: RunningStep | None = None
     touched: tuple[str, ...] = ()
+    declined: tuple[str, ...] = ()
     collector: str | None = None
     team: str | None = None
     earlier_collector: str | None = None

@@ -143,7 +143,7 @@ def step_runs(stopped: bool, case: Case) -> bool:
 
 
 def next_step(segment: Segment, customer: Customer) -> Step | None:
-    """Return the first step of `segment` that the case has not been in and that is no step back.
+    """Return the first step of `segment` that the case has not been in, nobody declined, and that is no step back.
 
     Only silence leads towards law: who has paid something or answered is not proposed for it by the plan.
     """
@@ -151,7 +151,8 @@ def next_step(segment: Segment, customer: Customer) -> Step | None:
     if case is None:
         return None
     least = RANK[case.step.queue] if case.step else 0
-    open_steps = (step for step in segment.steps if step.name not in case.touched and RANK[step.queue] >= least)
+    over = {*case.touched, *case.declined}
+    open_steps = (step for step in segment.steps if step.name not in over and RANK[step.queue] >= least)
     return next((step for step in open_steps if step.queue != "legal" or proposals.silent(customer, case)), None)
 
 

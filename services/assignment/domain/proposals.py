@@ -83,7 +83,7 @@ def end(
         raise ValueError("no open proposal")
     proposal = case.proposal
     declined = (proposal.step,) if outcome == "declined" and proposal.step else ()
-    turn.set_case(proposal=None, touched=(*case.touched, *declined))
+    turn.set_case(proposal=None, declined=(*case.declined, *declined))
     turn.facts.append(
         ProposalEnded(
             proposal_id=proposal.proposal_id,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 
 from services.assignment.domain import handover, law, proposals
 from services.assignment.domain.contacts import Contact, PromiseTold, log, why_not_call
+from services.assignment.domain.handover import Filing
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.staff import needs_collector
 from shared.errors import Problem
 from shared.events.cases import CaseRouted, OutcomeCode, ProposalEnded, ProposalMade
+from shared.events.visits import VisitCompleted
 from tests.unit.assignment.given import (
     DUE,
     WEDNESDAY,
@@ -61,6 +64,29 @@ def confirmed(story: Story) -> Story:
     return decided(story, lambda turn: law.confirm(turn, proposal_id, "S1", "材料齐全"))
 
 
+def visited(story: Story, now: datetime) -> Story:
+    """Hand the case over and let the visit find nobody who answers."""
+    turn = story.turn(now)
+    handover.hand_over(turn, Filing("L1", "P1", "north"), "H1", "F1")
+    handover.accepted(turn, "H1", "V1")
+    story.keep(turn)
+    fact = VisitCompleted(
+        visit_id="V1",
+        case_id=story.case.case_id,
+        customer_id="C1",
+        field_agent_id="F1",
+        team="north",
+        party="UNK",
+        outcome="NONE",
+        completed_at=now,
+        due_at=now,
+        on_time=True,
+    )
+    story.told(now, fact)
+    assert story.step == "call"
+    return story
+
+
 def declined(story: Story, now: str = "03-05 10:00") -> Story:
     assert story.case.proposal is not None
     proposal_id = story.case.proposal.proposal_id
@@ -95,11 +121,17 @@ def test_a_confirmed_case_leaves_the_collectors_queues_with_the_supervisor_s_nam
 
 
 def test_a_declined_step_is_not_proposed_again_and_the_plan_goes_on_to_the_next() -> None:
+    """Not after another visit either, when the steps from the phone on are open again.
+
+    Seen to fail: with what was declined among `touched`, which `back_to_phone` clears.
+    """
     story = declined(proposed()).until(at("03-06 09:00"))
     assert [made.queue for made in story.of(ProposalMade)] == ["legal", "agency"]
-    declined(story, "03-06 10:00").until(at("04-05 09:00"))
+    declined(story, "03-06 10:00").until(at("03-09 09:00"))
     assert len(story.of(ProposalMade)) == 2
     assert story.case.queue == "field"
+    visited(story, at("03-09 10:00")).until(at("04-05 09:00"))
+    assert (story.step, len(story.of(ProposalMade))) == ("visit", 2)
 
 
 @pytest.mark.parametrize("answer", ["paid", "spoken"])
