@@ -89,7 +89,8 @@ def recall(turn: Turn, why: Reason, *, by: str | None = None, words: str | None 
 def _open(turn: Turn) -> None:
     customer = turn.customer
     number = customer.episodes + 1
-    earlier = customer.case.collector if customer.case else None
+    # An episode that ended while it was only reminded had no collector; who had the one before is still asked first.
+    earlier = (customer.case.collector or customer.case.earlier_collector) if customer.case else None
     case = Case(
         # Named after the episode, so that the same facts handled again open the same case.
         case_id=str(derived_id("case", customer.customer_id, number)),
@@ -133,6 +134,7 @@ def _close(turn: Turn) -> None:
     turn.set_case(
         step=None,
         touched=(),
+        declined=(),
         begins_at=None,
         promise=None,
         hand_over=None,

@@ -10,7 +10,7 @@ from services.assignment.domain.model import amounts_owed
 from shared.events.cases import CaseClosed, CaseOpened
 from shared.events.kinds import Amount
 from shared.money import CurrencyMismatch
-from tests.unit.assignment.given import DUE, WEDNESDAY, Story, at, cured, graded, overdue, paid, reversed_
+from tests.unit.assignment.given import DUE, WEDNESDAY, Story, at, by_phone, cured, graded, overdue, paid, reversed_
 
 
 def test_an_overdue_snapshot_opens_one_case() -> None:
@@ -78,6 +78,17 @@ def test_a_later_snapshot_opens_a_new_episode() -> None:
     assert story.case.open
     assert story.case.number == 2
     assert story.case.case_id != first
+
+
+def test_who_collected_is_asked_first_again_though_an_episode_between_was_only_reminded() -> None:
+    """Seen to fail: with the last episode's own collector alone, who had none."""
+    story = by_phone()
+    story.told(at("02-28 10:00"), cured(at("02-28 10:00")))
+    for month in ("03", "04"):
+        story.told(at(f"{month}-20 10:00"), overdue(as_of=at(f"{month}-20 10:00"), due=date(2026, int(month), 10)))
+        assert (story.case.collector, story.case.earlier_collector) == (None, "P1")
+        story.told(at(f"{month}-20 11:00"), cured(at(f"{month}-20 11:00")))
+    assert story.case.number == 3
 
 
 def test_an_older_snapshot_changes_nothing() -> None:
