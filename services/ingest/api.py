@@ -148,12 +148,17 @@ def _stream(request: Request, bus: BusDep, caller: Principal) -> Response:
 def _check_sender(caller: Principal, events: list[Any]) -> None:
     if caller.has(Role.UPSTREAM):
         return
-    if any(not isinstance(event, dict) or event.get("type") not in ERASURES for event in events):
+    if not all(_is_erasure(event) for event in events):
         raise Problem(
             "forbidden",
             "操作员只能发送资料删除事件。",
             f"An operator may send erasures only ({', '.join(sorted(ERASURES))}).",
         )
+
+
+def _is_erasure(event: object) -> bool:
+    kind = event.get("type") if isinstance(event, dict) else None
+    return isinstance(kind, str) and kind in ERASURES
 
 
 def _events(body: bytes, *, batched: bool) -> list[Any]:

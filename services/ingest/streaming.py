@@ -55,6 +55,14 @@ class Line:
     stop: Problem | None = None
 
 
+class _Unknown(Exception):
+    """Of the line of this `number` and all behind it nobody knows what became; the fault passes by itself."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 class Streamed(Response):
     """The answer to a stream of events: it reads the request's body itself."""
 
@@ -80,30 +88,34 @@ class Streamed(Response):
             raise _first(failed) from None
 
     async def _take(self, lines: Buffer[Line], answered: Buffer[bytes]) -> None:
+        """Take and answer, up to the first line that says from where on nothing was: behind it there is no other."""
+        stopped = False
         try:
             while group := await lines.take(answers.MAX_EVENTS):
+                if stopped:
+                    continue
+                stop = next((line for line in group if line.stop is not None), None)
                 try:
                     await self._take_group([line for line in group if line.stop is None], answered)
-                except Exception as error:
-                    if not is_retriable(error):
-                        raise
+                except _Unknown as unknown:
+                    stop = Line(unknown.number, stop=_send_again())
                     await lines.close(dropping=True)  # the reader reads on without effect, so that this can be answered
-                    await self._put(answered, self._stopped(Line(group[0].number, stop=_send_again())))
-                for line in group:
-                    if line.stop is not None:
-                        await self._put(answered, self._stopped(line))
+                if stop is not None:
+                    await self._put(answered, self._stopped(stop))
+                    stopped = True
         finally:
             await answered.close()
 
     async def _take_group(self, group: Sequence[Line], answered: Buffer[bytes]) -> None:
         """Take a group in one transaction; where one event is at fault, each by itself."""
-        present = self._present()
-        verdicts = [judge_line(line.content, present) for line in group]
+        if not group:
+            return
         try:
-            taken = await self._take_events(verdicts) if verdicts else None
+            present = self._present()
+            taken = await self._take_events([judge_line(line.content, present) for line in group])
         except Exception as error:
             if is_retriable(error):
-                raise
+                raise _Unknown(group[0].number) from error
             if len(group) == 1:
                 _log.exception("a line failed")
                 await self._put(answered, self._stopped(Line(group[0].number, stop=internal_problem())))
@@ -111,9 +123,8 @@ class Streamed(Response):
             for line in group:
                 await self._take_group([line], answered)
             return
-        if taken is not None:
-            for answer in self._told(group, taken):
-                await self._put(answered, answer)
+        for answer in self._told(group, taken):
+            await self._put(answered, answer)
 
     def _told(self, group: Sequence[Line], taken: Taken) -> Iterator[dict[str, Any]]:
         for line, verdict, outcome in zip(group, taken.verdicts, taken.outcomes, strict=True):
@@ -133,7 +144,7 @@ async def _read(receive: Receive, lines: Buffer[Line]) -> None:
     """Read the body to its end, or until it may not go on; what a sender who went away had sent is dropped."""
     loop = asyncio.get_running_loop()
     until = loop.time() + LONGEST_SECONDS
-    split, number, size, more = Lines(), 0, 0, True
+    split, number, size, more, over = Lines(), 0, 0, True, False
     while more:
         try:
             async with asyncio.timeout_at(min(until, loop.time() + IDLE_SECONDS)):
@@ -151,10 +162,11 @@ async def _read(receive: Receive, lines: Buffer[Line]) -> None:
             break
         for content in (*split.feed(body), *(() if more else split.end())):
             number += 1
-            if number == answers.MAX_LINES + 1:
-                await lines.put(Line(number, stop=answers.too_many_events(answers.MAX_LINES)), _LINE_WEIGHT)
-            elif number <= answers.MAX_LINES and (content is None or content.strip()):
-                await lines.put(Line(number, content), len(content or b"") + _LINE_WEIGHT)
+            if over or (content is not None and not content.strip()):
+                continue
+            over = number > answers.MAX_LINES
+            stop = answers.too_many_events(answers.MAX_LINES) if over else None
+            await lines.put(Line(number, None if over else content, stop), len(content or b"") + _LINE_WEIGHT)
     await lines.close()
 
 

@@ -35,8 +35,8 @@ from shared.rules.zones import is_zone
 _EARLIEST = date(1970, 1, 1)
 _PHONE_PATH = re.compile(r"data\.phones\[[0-9]+\]\.number")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-# Earlier instants cannot be turned into every zone; nothing on a card is that old.
-_FIRST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC)
+# Instants outside cannot be turned into every zone; nothing on a card is that old, or so far ahead.
+_FIRST_INSTANT, _LAST_INSTANT = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,6 @@ def _last_day(as_of: datetime, present: Present) -> date:
 
     A system that writes UTC is on the day before for the first hours of the issuer's day, and means no harm.
     """
-    if as_of < _FIRST_INSTANT:
+    if not _FIRST_INSTANT <= as_of < _LAST_INSTANT:
         return as_of.date()
     return max(as_of.date(), as_of.astimezone(present.zone).date())

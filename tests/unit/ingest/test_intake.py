@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any, get_args, get_origin
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -18,8 +21,10 @@ from services.ingest.domain.words import Wrong
 from shared.errors import FieldError
 from shared.events.registry import CARD, CONTACTS, FACT_TYPES, FactType
 from tests.unit.ingest.events import DATA, PRESENT, event, with_data
+from tests.unit.ingest.paths import PATHS
 
 SNAPSHOT, CONTACTS_CHANGED, PAYMENT = "account.overdue_reported", "customer.contacts_changed", "payment.posted"
+ZONES = ["Asia/Shanghai", "Pacific/Kiritimati", "Etc/GMT+12"]
 UNTIL, CONSENT = "at_home[0].until", "night_contact_consent"
 
 
@@ -137,6 +142,26 @@ def test_all_faults_of_an_event_are_named_at_once() -> None:
 @pytest.mark.parametrize("junk", [None, 1, "text", [], [1], {}, {"data": None}, {"type": {}, "id": []}])
 def test_anything_that_is_no_event_is_refused_and_never_raises(junk: object) -> None:
     assert isinstance(judge(junk, PRESENT), Rejected)
+
+
+EXTREMES = st.datetimes(timezones=st.timezones() | st.sampled_from([timezone(timedelta(hours=h)) for h in (-23, 23)]))
+INSTANTS = ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("name", DATA)
+@given(instant=st.sampled_from(INSTANTS) | EXTREMES.map(datetime.isoformat), zone=st.sampled_from(ZONES))
+def test_no_instant_however_extreme_makes_judging_raise(name: str, instant: str, zone: str) -> None:
+    """Seen to fail without the last instant: OverflowError in the days of a snapshot."""
+    wrong = event(name, time=instant)
+    wrong["data"] |= {field: instant for field in wrong["data"] if field.endswith("_at") or field == "as_of"}
+    judge(wrong, replace(PRESENT, zone=ZoneInfo(zone)))
+
+
+@pytest.mark.parametrize("way", PATHS)
+def test_the_last_instant_of_all_is_refused_by_every_way(way: str) -> None:
+    verdict = PATHS[way](with_data(SNAPSHOT, "as_of", "9999-12-31T23:59:59Z"))
+    assert isinstance(verdict, Rejected)
+    assert words.IN_THE_FUTURE.at("data.as_of") in verdict.errors
 
 
 def test_an_answer_names_at_most_so_many_faults() -> None:

@@ -21,6 +21,8 @@ from services.ingest.commands import Taken, Verdicts
 from services.ingest.domain.intake import Rejected, Sound
 from services.ingest.domain.lines import LONGEST_LINE
 from services.ingest.domain.outcomes import Outcome
+from services.ingest.domain.rules import Present
+from services.ingest.reading import judge_line
 from services.ingest.streaming import Streamed
 from shared.errors import Retriable
 from shared.web.catalogue import catalogue
@@ -187,6 +189,7 @@ async def test_where_the_database_is_away_the_last_line_says_from_where_to_send_
     """Seen to fail with the failure raised: the answer broke off without a word."""
     intake = Intake({"e-600": Retriable("away")})
     client = await streamed(Client([line(number) for number in range(1, 1201)]), intake)
+    assert sum("outcome" not in each for each in client.lines) == 1
     *taken, last = client.lines
     assert {each["outcome"] for each in taken} <= {"accepted"}
     assert last["problem"]["code"] == "unavailable"
@@ -200,3 +203,49 @@ async def test_an_event_on_which_we_fail_fails_alone(expected_errors: Callable[[
     client = await streamed(Client([b"".join(map(line, range(1, 6)))]), intake)
     assert [each.get("outcome") for each in client.lines] == ["accepted", "accepted", None, "accepted", "accepted"]
     assert client.lines[2]["problem"]["code"] == "internal"
+
+
+async def test_a_line_on_which_judging_fails_fails_alone(
+    expected_errors: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with judging outside the try: the answer broke off."""
+    expected_errors("arrears.web: a line failed")
+
+    def judged(content: bytes | None, present: Present) -> Sound | Rejected:
+        if content == line(2)[:-1]:
+            raise OverflowError("a defect of ours")
+        return judge_line(content, present)
+
+    monkeypatch.setattr(streaming, "judge_line", judged)
+    client = await streamed(Client([b"".join(map(line, range(1, 4)))]))
+    assert [each.get("outcome") for each in client.lines] == ["accepted", None, "accepted"]
+
+
+async def test_the_first_line_that_says_from_where_on_nothing_was_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away and the limit is reached in one group. Seen to fail with both told."""
+    monkeypatch.setattr(answers, "MAX_LINES", 3)
+    client = await streamed(Client([b"".join(map(line, range(1, 6)))]), Intake({"e-2": Retriable("away")}))
+    assert [(each["line"], each["problem"]["code"]) for each in client.lines] == [(1, "unavailable")]
+
+
+async def test_of_a_group_taken_one_by_one_the_first_line_without_an_answer_is_named(
+    expected_errors: Callable[[str], None],
+) -> None:
+    """Seen to fail with the first line of the group named, which was answered."""
+    expected_errors("arrears.web: a line failed")
+    intake = Intake({"e-2": RuntimeError("a defect of ours"), "e-4": Retriable("away")})
+    client = await streamed(Client([b"".join(map(line, range(1, 7)))]), intake)
+    assert [(each["line"], each.get("outcome")) for each in client.lines] == [
+        (1, "accepted"), (2, None), (3, "accepted"), (4, None),
+    ]  # fmt: skip
+    assert [each["problem"]["code"] for each in client.lines[1::2]] == ["internal", "unavailable"]
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\r\n\n  \n"])
+async def test_empty_lines_behind_the_last_one_allowed_are_none_too_many(
+    behind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail with them counted."""
+    monkeypatch.setattr(answers, "MAX_LINES", 2)
+    client = await streamed(Client([line(1), line(2), behind]))
+    assert [each.get("outcome") for each in client.lines] == ["accepted", "accepted"]
