@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -90,10 +91,14 @@ def test_what_is_told_is_what_happens() -> None:
 
 
 def test_asking_changes_nothing() -> None:
+    """Compared with its encoding from before: the very object would be equal to itself whatever became of it.
+
+    Seen to fail: with an `outlook` that empties the customer's accounts.
+    """
     story = by_phone().until(at("03-02 09:00"))
-    before = story.customer
+    before = msgspec.json.encode(story.customer)
     move(story, with_law(), "03-10 10:00")
-    assert story.customer == before
+    assert msgspec.json.encode(story.customer) == before
 
 
 def test_whoever_would_hand_cases_over_is_named_with_the_cases() -> None:
