@@ -5,19 +5,22 @@ Both follow from what is known and end by themselves: hardship with its stop, th
 
 from __future__ import annotations
 
+from services.assignment.domain import law
 from services.assignment.domain.model import Customer
 from services.assignment.domain.permits import usable_phones
 from services.assignment.domain.policy import Turn
-from services.assignment.domain.proposals import withdraw_unfounded
+from services.assignment.domain.proposals import with_others, withdraw_unfounded
 from services.assignment.domain.words import QUEUES
 from shared.events.cases import CaseRouted, Queue
 from shared.events.kinds import Reason
 from shared.rules.stops import active
 
-_WHY: dict[Queue, Reason] = {
+WHY: dict[Queue, Reason] = {
     "hardship": Reason("stop_hardship", "客户还款困难，协商而不施压", "The customer is in hardship: help, no pressure"),
     "skip": Reason("no_number", "没有可用的号码，先查找客户", "No number is usable: the customer is looked for"),
 }
+"""Why a case comes into such a queue: the first reason of the fact that tells it."""
+
 _OVER: dict[Queue, Reason] = {
     "hardship": Reason("hardship_over", "还款困难已解除", "The hardship is over"),
     "skip": Reason("number_known", "已有可用的号码", "A number is usable"),
@@ -51,11 +54,15 @@ def conclude(turn: Turn) -> None:
     if case is None:
         return
     before, wanted = case.aside, aside_of(turn.customer)
+    if wanted == "hardship" and with_others(case) is not None:
+        # Nobody helps a customer who is being sued meanwhile; and what a person decided before does not go on unasked.
+        law.come_back(turn, WHY["hardship"])
+        case = turn.case()
     if wanted == before:
         return
     turn.set_case(aside=wanted)
     if wanted is not None:
-        _tell(turn, wanted, _WHY[wanted])
+        _tell(turn, wanted, WHY[wanted])
     elif case.step is not None and before is not None:
         _tell(turn, case.step.queue, _MOVED_ON if before == "skip" and lost(turn.customer) else _OVER[before])
 

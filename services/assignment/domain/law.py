@@ -1,4 +1,4 @@
-"""What a supervisor's word does: a case goes to law or to an agency, and comes back."""
+"""A case goes to law or to an agency on a supervisor's word, and comes back on one, or when hardship is pleaded."""
 
 from __future__ import annotations
 
@@ -27,15 +27,20 @@ def confirm(turn: Turn, proposal_id: str, by: str, words: str) -> None:
 
 
 def take_back(turn: Turn, by: str, words: str) -> None:
-    """Take the case back from law or an agency on a supervisor's word: to the phone, or where there is no such step
-    to the beginning.
-    """
+    """Take the case back from law or an agency on a supervisor's word."""
     why = Reason("recalled", "主管撤回", "Recalled by the supervisor")
     turn.note("recalled", why.zh, why.en, by=by, words=words)
+    come_back(turn, why)
+
+
+def come_back(turn: Turn, why: Reason) -> None:
+    """Bring the case back to the phone, or where there is no such step to the beginning, once no stop holds.
+
+    It goes to law or to an agency again only after a new proposal.
+    """
     if not plan.back_to_phone(turn, why):
-        segment = turn.policy.strategy.segment(turn.case().bucket, turn.case().grade)
-        turn.set_case(touched=())
-        plan.enter(turn, segment, segment.steps[0], why)
+        turn.set_case(step=None, touched=())
+        plan.begin(turn)
 
 
 def _step_of(segment: Segment, name: str | None, queue: Queue) -> Step | None:

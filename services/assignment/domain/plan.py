@@ -43,11 +43,13 @@ def enter(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
     case = turn.case()
     running = _running(turn, segment, step)
     turn.set_case(step=running, begins_at=None, touched=(*case.touched, step.name), offer_from=None)
+    # While it is put aside it is worked there, whatever the step's own queue is.
+    queue = case.aside or step.queue
     turn.facts.append(
         CaseRouted(
             case_id=case.case_id,
             customer_id=turn.customer.customer_id,
-            queue=step.queue,
+            queue=queue,
             step=step.name,
             bucket=case.bucket,
             grade=case.grade,
@@ -59,9 +61,9 @@ def enter(turn: Turn, segment: Segment, step: Step, why: Reason) -> None:
     )
     turn.note(
         "case_routed",
-        f"进入{QUEUES[step.queue][0]}队列（{step.name}）：{why.zh}{_until_zh(running)}",
-        f"Into the {QUEUES[step.queue][1]} queue ({step.name}): {why.en}{_until_en(running)}",
-        queue=step.queue,
+        f"进入{QUEUES[queue][0]}队列（{step.name}）：{why.zh}{_until_zh(running)}",
+        f"Into the {QUEUES[queue][1]} queue ({step.name}): {why.en}{_until_en(running)}",
+        queue=queue,
         step=step.name,
         segment=segment.name,
         reason=why.code,

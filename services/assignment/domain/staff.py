@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from services.assignment.domain.aside import WHY
 from services.assignment.domain.model import Case
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.roster import Colleague, Roster, need_of, works_as
@@ -46,8 +47,11 @@ def assign(turn: Turn, roster: Roster) -> bool:
 def went_aside(turn: Turn) -> bool:
     """Tell whether this very decision brought the case into a queue that has specialists."""
     case = turn.customer.open_case
-    routed = (fact for fact in turn.facts if isinstance(fact, CaseRouted))
-    return case is not None and case.aside is not None and any(fact.queue == case.aside for fact in routed)
+    if case is None or case.aside is None:
+        return False
+    # A step that is taken while the case is there already is told with the same queue, for a reason of its own.
+    told = (case.aside, WHY[case.aside])
+    return any((fact.queue, fact.reasons[0]) == told for fact in turn.facts if isinstance(fact, CaseRouted))
 
 
 def give(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.assignment.domain.contacts import Contact, log, why_not_call
+from services.assignment.domain.plan import back_to_phone
 from services.assignment.domain.worklist import workable
 from shared.events.cases import CaseAssigned, CaseRouted, LineCode
 from shared.events.contacts import Phone
-from shared.events.kinds import StopKind
+from shared.events.kinds import Reason, StopKind
 from tests.unit.assignment.given import (
     DUE,
+    POLICY,
     WEDNESDAY,
     Story,
     at,
@@ -97,6 +100,23 @@ def test_a_new_number_ends_the_search_and_so_does_the_plan_s_visit() -> None:
     found = by_phone().told(TEN, reachable(TEN, phones=()))
     found.told(at("02-27 11:00"), reachable(at("02-27 11:00")))
     assert (found.case.queue, found.of(CaseRouted)[-1].reasons[0].code) == ("phone", "number_known")
+
+
+def test_a_step_taken_while_the_customer_is_looked_for_is_told_with_the_queue_that_counts() -> None:
+    """It stays with its collector, as it was not brought there by this step.
+
+    Seen to fail: with the step's own queue in `enter` the last fact says phone, where nobody works the case; with
+    every fact of that queue in `went_aside` P2 takes it.
+    """
+    story = by_phone().told(TEN, reachable(TEN, phones=()))
+    staffing = replace(POLICY.strategy.staffing, specialists={"skip": "skip-tracing"})
+    story.policy = replace(POLICY, strategy=replace(POLICY.strategy, staffing=staffing))
+    story.roster = roster(colleague("P1"), colleague("P2", skills=("skip-tracing",)))
+    turn = story.turn(at("02-27 11:00"))
+    back_to_phone(turn, Reason("x", "测试", "A test"))
+    story.keep(turn)
+    assert (story.case.queue, story.of(CaseRouted)[-1].queue) == ("skip", "skip")
+    assert story.case.collector == "P1"
 
 
 def test_who_is_only_reminded_is_not_looked_for() -> None:

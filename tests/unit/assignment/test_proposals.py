@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -12,8 +13,9 @@ from services.assignment.domain.contacts import Contact, PromiseTold, log, why_n
 from services.assignment.domain.handover import Filing
 from services.assignment.domain.policy import Turn
 from services.assignment.domain.staff import needs_collector
+from services.assignment.domain.strategy import RANK, parse
 from shared.errors import Problem
-from shared.events.cases import CaseRouted, OutcomeCode, ProposalEnded, ProposalMade
+from shared.events.cases import CaseRouted, OutcomeCode, ProposalEnded, ProposalMade, ProposedQueue, ReminderDue
 from shared.events.visits import VisitCompleted
 from tests.unit.assignment.given import (
     DUE,
@@ -22,6 +24,7 @@ from tests.unit.assignment.given import (
     at,
     cured,
     graded,
+    law_document,
     lift,
     overdue,
     paid,
@@ -220,6 +223,37 @@ def test_a_case_at_law_is_neither_called_nor_handed_over_until_it_is_taken_back(
     assert refusal.code == "with_others"
     decided(story, lambda turn: handover.recall_by_supervisor(turn, "S1", "客户愿意协商"), "03-06 10:00")
     assert (story.case.queue, story.step, needs_collector(story.case)) == ("phone", "call", True)
+
+
+@pytest.mark.parametrize("queue", ["legal", "agency"])
+def test_hardship_brings_a_case_back_from_law_to_be_helped_and_only_a_new_proposal_leads_there_again(
+    queue: ProposedQueue,
+) -> None:
+    """Seen to fail: without `come_back` in `conclude` every call is refused, and the case is at law again by itself."""
+    story = decided(silent(), lambda turn: proposals.by_person(turn, queue, "P1", "x"), "03-03 10:00")
+    noon, later = at("03-06 12:00"), at("03-09 10:00")
+    confirmed(story).told(noon, stop("hardship", noon))
+    assert (story.case.queue, story.step, story.of(CaseRouted)[-1].queue) == ("hardship", "call", "hardship")
+    assert why_not_call(story.case, at("03-06 13:00")) is None
+    story.told(later, lift("hardship", later))
+    assert (story.case.queue, story.of(CaseRouted)[-1].queue) == ("phone", "phone")
+    story.until(at("06-30 09:00"))
+    assert RANK[story.case.queue or "legal"] < RANK["legal"]
+    assert story.case.proposal is not None
+
+
+def test_where_the_plan_has_no_call_hardship_is_worked_without_a_step_and_the_plan_begins_anew_after_it() -> None:
+    """Nothing is entered, and nobody reminded, while the stop holds."""
+    document = law_document()
+    steps = next(each for each in document["segments"] if each["name"] == "m4-m5")["steps"]
+    del steps[1]
+    story, noon, later = confirmed(proposed()), at("03-06 12:00"), at("03-09 10:00")
+    story.policy = replace(story.policy, strategy=parse(document))
+    reminded = len(story.of(ReminderDue))
+    story.told(noon, stop("hardship", noon)).until(at("03-08 09:00"))
+    assert (story.case.queue, story.step, len(story.of(ReminderDue))) == ("hardship", None, reminded)
+    story.told(later, lift("hardship", later)).until(later)
+    assert (story.case.queue, story.step) == ("reminder", "remind-1")
 
 
 def call(outcome: OutcomeCode, turn: Turn, promise: PromiseTold | None = None) -> Contact:
