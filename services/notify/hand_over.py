@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,7 +98,7 @@ class Hands:
         async def act(uow: UnitOfWork) -> tuple[Sequence[Answered], set[str], Settlements]:
             again = await mark(uow, [refused for each in answered for refused in _refused(each)])
             final = [Answered(each.notice, again.get(each.notice.notice_id, each.answer)) for each in answered]
-            early = await receipts.left(uow.connection, [part for each in final for part in _parts(each)])
+            early = await receipts.left(uow.connection, parts_left(final))
             kept = await notices.record(uow.connection, [_result(each, uow) for each in final], self.holder)
             for each in final:
                 if each.notice.notice_id in kept:
@@ -160,14 +161,21 @@ def _refused(each: Answered) -> list[Refused]:
     return [Refused(notice, notice.customer_id, answer)]
 
 
-def _parts(each: Answered) -> list[LeftPart]:
-    """Return the parts that a gateway took; receipts will name them."""
-    if not isinstance(each.answer, Accepted):
-        return []
-    gateway, ids = each.answer.gateway, each.answer.parts
+def parts_left(answered: Sequence[Answered]) -> list[LeftPart]:
+    """Return the parts that gateways took; receipts will name them.
+
+    A message counts as sent whatever its parts are called. One of whose parts has no id, or one that another part
+    bears as well, has none here: no receipts could ever say what became of the whole.
+    """
+    took = [(each.notice.notice_id, each.answer) for each in answered if isinstance(each.answer, Accepted)]
+    named = Counter((answer.gateway, each_id) for _, answer in took for each_id in answer.parts)
     return [
-        LeftPart(gateway=gateway, message_id=each_id, notice_id=each.notice.notice_id, number=number, total=len(ids))
-        for number, each_id in enumerate(ids, 1)
+        LeftPart(
+            gateway=answer.gateway, message_id=each_id, notice_id=notice_id, number=number, total=len(answer.parts)
+        )
+        for notice_id, answer in took
+        if all(each_id and named[answer.gateway, each_id] == 1 for each_id in answer.parts)
+        for number, each_id in enumerate(answer.parts, 1)
     ]
 
 

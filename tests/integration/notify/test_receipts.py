@@ -11,7 +11,7 @@ import pytest
 
 from services.notify.channels.gateway import Gateway
 from services.notify.channels.receiving import Delivered, ReceiptBox
-from services.notify.domain.delivery import Answer, Message
+from services.notify.domain.delivery import Accepted, Answer, Message
 from services.notify.domain.receipts import Receipt, Word, delivery_of
 from services.notify.hand_over import Hands
 from services.notify.receipts import receipts_timer
@@ -144,6 +144,37 @@ async def test_receipts_that_another_replica_stored_before_the_answer_was_writte
     assert (await settled(person))["delivery"] == "delivered"
     facts = [type(fact) for _, fact in await told(house.stage, person.id)]
     assert facts == [NoticeSent, NoticeDelivered]
+
+
+@dataclass
+class Nameless:
+    """A gateway that has lost what the centre called the parts that it took, or has it call them all the same."""
+
+    inner: Gateway
+    called: str
+
+    async def start(self) -> None:
+        await self.inner.start()
+
+    async def stop(self) -> None:
+        await self.inner.stop()
+
+    async def hand_over(self, message: Message, deadline: float | None) -> Answer:
+        answer = await self.inner.hand_over(message, deadline)
+        assert isinstance(answer, Accepted)
+        return Accepted(answer.reference, answer.gateway, (self.called,) * len(answer.parts))
+
+
+@pytest.mark.parametrize("called", ["", "same"])
+async def test_a_message_whose_parts_have_no_ids_of_their_own_is_sent_all_the_same(person: Person, called: str) -> None:
+    """Seen to fail with every id noted: the row stayed `sending`, and so did all others of its batch."""
+    house = person.house
+    async with quiet(house), gateways(house) as real:
+        await due(person)
+        await senders(house, Hands({"sms": Nameless(real["sms"], called)}, "7/first")).to_customers(house.bus)
+        notice = await person.notice()
+    assert (notice["state"], notice["delivery"]) == ("sent", None)
+    assert len(await person.messages()) == 1
 
 
 async def test_receipts_that_a_dead_process_had_not_stored_are_delivered_again_to_another(person: Person) -> None:
