@@ -6,6 +6,7 @@ delivers it again, to whoever is bound. The session goes on meanwhile: answers t
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ _HEADER = 16
 _DELIVERY_RECEIPT, _TYPE_BITS = 0x04, 0x3C
 _RECEIPTED_MESSAGE_ID, _MESSAGE_STATE, _MESSAGE_PAYLOAD = 0x001E, 0x0427, 0x0424
 _STATES: Final[dict[int, Word]] = {2: "DELIVRD", 3: "EXPIRED", 4: "DELETED", 5: "UNDELIV", 8: "REJECTD"}
+_MESSAGE_ID: Final = re.compile(r"[ -~]{1,64}")
+"""What an id may be (SMPP 3.4, 5.2.23). The database takes no other characters for granted: it refuses a NUL."""
+
 _WORDS: Final = {word: word for word in get_args(Word)}
 
 
@@ -33,7 +37,7 @@ def receipt_of(pdu: bytes, gateway: str) -> Receipt | None:
     The optional fields count before the text, whose form every centre has its own of (SMPP 3.4, appendix B).
 
     Raises:
-        Unreadable: it is cut off, or a receipt that names no message.
+        Unreadable: it is cut off, or a receipt whose id could be no message's.
     """
     try:
         esm_class, body, fields = _content(pdu)
@@ -42,9 +46,10 @@ def receipt_of(pdu: bytes, gateway: str) -> Receipt | None:
     if esm_class & _TYPE_BITS != _DELIVERY_RECEIPT:
         return None
     text = _text_fields((body or fields.get(_MESSAGE_PAYLOAD, b"")).decode("ascii", "replace"))
-    message_id = fields.get(_RECEIPTED_MESSAGE_ID, b"").rstrip(b"\0").decode("ascii", "replace") or text.get("id", "")
-    if not message_id:
-        raise Unreadable("a receipt without the id of its message")
+    field_id = fields.get(_RECEIPTED_MESSAGE_ID, b"").decode("ascii", "replace").partition("\0")[0]
+    message_id = field_id or text.get("id", "").partition("\0")[0]
+    if _MESSAGE_ID.fullmatch(message_id) is None:
+        raise Unreadable("a receipt without the id of a message")
     told = _STATES.get(fields[_MESSAGE_STATE][0]) if fields.get(_MESSAGE_STATE) else _WORDS.get(text.get("stat", ""))
     return None if told is None else Receipt(gateway, message_id, told)
 

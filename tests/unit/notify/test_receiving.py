@@ -36,6 +36,8 @@ ID, STATE, PAYLOAD = 0x001E, 0x0427, 0x0424
         (deliver_sm(b"", optional(ID, b"9\0") + optional(STATE, b"\x03")), Receipt("first", "9", "EXPIRED")),
         (deliver_sm(TEXT % (b"other", b"DELIVRD"), optional(ID, b"9")), Receipt("first", "9", "DELIVRD")),
         (deliver_sm(b"", optional(PAYLOAD, TEXT % (b"1", b"DELETED"))), Receipt("first", "1", "DELETED")),
+        (deliver_sm(b"", optional(ID, b"9\0x\0") + optional(STATE, b"\x02")), Receipt("first", "9", "DELIVRD")),
+        (deliver_sm(TEXT % (b"8f3a\0\0", b"DELIVRD")), Receipt("first", "8f3a", "DELIVRD")),
         (deliver_sm(TEXT % (b"1", b"ENROUTE")), None),
         (deliver_sm(TEXT % (b"1", b"ACCEPTD"), optional(STATE, b"\x06")), None),
         (deliver_sm(TEXT % (b"1", b"UNKNOWN")), None),
@@ -55,14 +57,23 @@ def test_what_names_no_message_or_is_cut_off_is_unreadable(pdu: bytes) -> None:
         receipt_of(pdu, "first")
 
 
+@pytest.mark.parametrize("message_id", [b"\0x", b"m\xe9", b"a\x07b", b"x" * 65])
+def test_an_id_that_no_message_can_have_is_unreadable(message_id: bytes) -> None:
+    """Seen to fail with ids as they come: one with a NUL, which the database refuses, kept all others waiting."""
+    for pdu in (deliver_sm(TEXT % (message_id, b"DELIVRD")), deliver_sm(b"stat:DELIVRD", optional(ID, message_id))):
+        with pytest.raises(Unreadable):
+            receipt_of(pdu, "first")
+
+
 @given(st.binary(max_size=80), st.binary(max_size=40))
 def test_whatever_is_delivered_is_read_or_said_to_be_unreadable(text: bytes, fields: bytes) -> None:
     """A fault of another kind would end the session, and the centre would deliver the same again for ever."""
     for pdu in (deliver_sm(text, fields), text):
         try:
-            receipt_of(pdu, "first")
+            receipt = receipt_of(pdu, "first")
         except Unreadable:
             continue
+        assert receipt is None or receipt.message_id.isprintable()
 
 
 def test_a_receipt_is_confirmed_when_it_is_stored_and_not_before() -> None:
