@@ -69,3 +69,29 @@ def test_the_rate_comes_back_with_what_is_taken_and_never_exceeds_the_stated_one
     for _ in range(200):
         pace.taken()
     assert pace.rate == 100.0
+
+
+@given(st.sampled_from([1.0, 10.0, 12.0, 500.0]), st.integers(1, 50), st.sampled_from([1.5, 5.0, 60.0]))
+def test_after_a_rest_a_message_of_several_parts_fits_again_however_often_it_was_too_fast(
+    stated: float, times: int, every: float
+) -> None:
+    """Nothing is taken meanwhile. Seen to fail with a rate that only comes back with what is taken."""
+    pace, now = Pace(stated), 100.0
+    for _ in range(times):
+        pace.too_fast(now)
+        now += every
+    slow = pace.rate
+    now += 60.0
+    assert pace.reserve(4, now, now + 9.8) is not None
+    assert pace.rate > slow or slow == stated
+
+
+def test_what_waits_in_vain_at_the_slowest_rate_leaves_in_the_end() -> None:
+    """Asked for every five seconds, as the notices that are put back are. Seen to fail as the one above."""
+    pace = Pace(10.0)
+    for second in range(12):
+        pace.too_fast(100.0 + 2 * second)
+    asked = [122.0 + 5 * number for number in range(5)]
+    found = [pace.reserve(4, now, now + 9.8) is not None for now in asked]
+    assert found[0] is False
+    assert found[-1] is True
