@@ -27,10 +27,15 @@ RATE: Final = 200.0
 """Mails a second, unless a setting says otherwise."""
 
 _MOST_REFERENCE = 200
-_ENHANCED = re.compile(r"5\.\d{1,3}\.\d{1,3}(?!\S)")
-_OF_ADDRESS = re.compile(r"5\.1\.\d{1,3}|5\.2\.1")
-_TOO_FAST = frozenset({"smtp_421", "smtp_452"})
-"""The server closes, or has no room: said of the server, not of one mail."""
+_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}(?!\S)")
+_OF_ADDRESS = re.compile(r"5\.1\.(1|2|3|6|10)|5\.2\.1")
+"""Mailbox, domain or form of the recipient wrong, moved away, no mail taken (RFC 7505); the mailbox disabled."""
+_OF_ADDRESS_BARE: Final = frozenset({550, 551, 553})
+"""Of the recipient, without an enhanced code: not there, moved away, no such name (RFC 5321, 4.2.3)."""
+_BUSY: Final = frozenset({421, 452})
+"""The server closes, or has no room."""
+_OF_SERVER = re.compile(r"4\.[3457]\.\d{1,3}")
+"""System, network, protocol or policy: of whatever comes from here. 4.1.x and 4.2.x are of one recipient."""
 
 
 class EmailGateway:
@@ -80,12 +85,17 @@ class EmailGateway:
                 raise
 
     def _learned(self, answer: Answer) -> Answer:
-        """Let an answer set the pace."""
+        """Let what was taken set the pace."""
         if isinstance(answer, Accepted):
             self._pace.taken()
-        elif isinstance(answer, NotNow) and answer.code in _TOO_FAST:
-            self._pace.too_fast(time.monotonic())
         return answer
+
+    async def _refused(self, error: aiosmtplib.SMTPResponseException, address: str, *, at_recipient: bool) -> Answer:
+        """Let a refusal set the pace, and begin anew."""
+        if too_fast(error.code, error.message):
+            self._pace.too_fast(time.monotonic())
+        await self._start_over()
+        return refusal(error.code, error.message, address, at_recipient=at_recipient)
 
     async def _converse(self, address: str, content: bytes, deadline: float | None) -> Answer:
         refusal = await self._address(address)
@@ -111,8 +121,7 @@ class EmailGateway:
                 if is_last:
                     return NotNow("not_connected")
             except aiosmtplib.SMTPResponseException as error:
-                await self._start_over()
-                return refusal(error.code, error.message, named, at_recipient=bool(named))
+                return await self._refused(error, named, at_recipient=bool(named))
             except (aiosmtplib.SMTPException, OSError, TimeoutError):
                 self._client.close()
                 return NotNow("not_connected")
@@ -131,8 +140,7 @@ class EmailGateway:
         try:
             response = await self._client.data(content)
         except aiosmtplib.SMTPDataError as error:
-            await self._start_over()
-            return refusal(error.code, error.message, address, at_recipient=False)
+            return await self._refused(error, address, at_recipient=False)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
             self._client.close()
             _log.warning("the mail server's answer was lost", extra={"error_type": type(error).__name__})
@@ -165,14 +173,24 @@ def mime(message: Message, sender: Address, date: str) -> EmailMessage:
 def refusal(code: int, message: str, address: str, *, at_recipient: bool) -> Answer:
     """Read a reply that was not the one hoped for: 4xx for now, 5xx for good, anything else says nothing certain.
 
-    5xx is said of the address when its enhanced code says so (RFC 3463: 5.1.x, and 5.2.1, a mailbox that takes
-    nothing), or when there is no such code and it answers the recipient (`at_recipient`). A policy, a full mailbox or a
-    text that displeases says nothing of the address.
+    5xx is said of the address when its enhanced code (RFC 3463) says so, or when there is none and a code that names a
+    mailbox answers the recipient (`at_recipient`). A fault of the sender, of the server or of ours, a policy, a full
+    mailbox or a text that displeases says nothing of the address.
     """
     if 400 <= code < 500:
         return NotNow(f"smtp_{code}")
     if code < 500:
         return AnswerLost(f"smtp_{code}")
     enhanced = _ENHANCED.match(message)
-    of_address = at_recipient if enhanced is None else bool(_OF_ADDRESS.fullmatch(enhanced[0]))
+    of_address = (
+        at_recipient and code in _OF_ADDRESS_BARE
+        if enhanced is None
+        else _OF_ADDRESS.fullmatch(enhanced[0]) is not None
+    )
     return RefusedForGood(f"smtp_{code}", address if of_address else "")
+
+
+def too_fast(code: int, message: str) -> bool:
+    """Tell whether a reply says that the server is handed too much, and not that one recipient takes nothing now."""
+    enhanced = _ENHANCED.match(message)
+    return code in _BUSY and (enhanced is None or _OF_SERVER.fullmatch(enhanced[0]) is not None)

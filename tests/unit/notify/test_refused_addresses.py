@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.notify.channels.email import refusal
+from services.notify.channels.email import refusal, too_fast
 from services.notify.domain.decision import Send, decide
 from services.notify.domain.delivery import Answer, NotNow, RefusedForGood
 from services.notify.domain.folds import FOLDS, address_refused
@@ -77,6 +77,16 @@ def test_an_address_that_the_bank_does_not_name_any_more_is_not_kept() -> None:
         (550, "5.1.1 <zhang@example.com> unknown", True, RefusedForGood("smtp_550", HERS)),
         (550, "5.1.10 no such recipient", False, RefusedForGood("smtp_550", HERS)),
         (550, "5.2.1 mailbox disabled", True, RefusedForGood("smtp_550", HERS)),
+        (551, "5.1.6 moved away", True, RefusedForGood("smtp_551", HERS)),
+        (553, "mailbox name not allowed", True, RefusedForGood("smtp_553", HERS)),
+        (550, "5.1.8 <bank@example.com> sender address rejected", True, RefusedForGood("smtp_550")),
+        (553, "5.1.7 sender address syntax", True, RefusedForGood("smtp_553")),
+        (550, "5.1.4 ambiguous", True, RefusedForGood("smtp_550")),
+        (503, "bad sequence of commands", True, RefusedForGood("smtp_503")),
+        (521, "this host takes no mail", True, RefusedForGood("smtp_521")),
+        (530, "authentication required", True, RefusedForGood("smtp_530")),
+        (552, "out of storage", True, RefusedForGood("smtp_552")),
+        (554, "transaction failed", True, RefusedForGood("smtp_554")),
         (552, "5.2.2 mailbox full", True, RefusedForGood("smtp_552")),
         (554, "5.7.1 relaying denied", True, RefusedForGood("smtp_554")),
         (554, "content refused", False, RefusedForGood("smtp_554")),
@@ -88,7 +98,28 @@ def test_an_address_that_the_bank_does_not_name_any_more_is_not_kept() -> None:
 def test_only_a_refusal_for_good_that_speaks_of_the_address_is_held_against_it(
     code: int, message: str, at_recipient: bool, answer: Answer
 ) -> None:
+    """Seen to fail with every 5.1.x, and with every bare 5xx to the recipient, held against the address."""
     assert refusal(code, message, HERS, at_recipient=at_recipient) == answer
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "slows"),
+    [
+        (421, "closing", True),
+        (421, "4.7.0 too many messages", True),
+        (452, "no room", True),
+        (452, "4.3.1 insufficient system storage", True),
+        (452, "4.5.3 too many recipients", True),
+        (421, "4.4.2 timeout", True),
+        (452, "4.2.2 mailbox full", False),
+        (421, "4.2.1 mailbox busy", False),
+        (450, "4.3.2 later", False),
+        (550, "5.3.2 no", False),
+    ],
+)
+def test_only_what_is_said_of_the_server_slows_it(code: int, message: str, slows: bool) -> None:
+    """Seen to fail with 452 alone: one customer's full mailbox slowed the mails of all others."""
+    assert too_fast(code, message) == slows
 
 
 def test_a_person_is_told_why_without_the_address() -> None:
