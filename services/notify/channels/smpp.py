@@ -47,6 +47,9 @@ _DELIVER_SM_RESP = 0x8000_0005
 _THROTTLED, _QUEUE_FULL = 0x58, 0x14
 TOO_FAST = frozenset({f"smpp_{_THROTTLED}", f"smpp_{_QUEUE_FULL}"})
 """The codes by which a centre says that it is handed too much."""
+NOT_NOW = frozenset({"smpp_4", "smpp_8", "smpp_69", "smpp_100"})
+"""The centre could not take it, through no fault of the message: not bound, system error, submission failed, temporary
+error (SMPP 3.4, 5.1.3). A response that bears a fault gives the message no id (4.4.2): nothing was accepted."""
 _LONGEST_PAUSE = 10.0
 
 
@@ -126,7 +129,7 @@ def answer_of(status: int, body: bytes) -> Answer:
     if status == 0:
         return Accepted(body.partition(b"\0")[0].decode("ascii", "replace"))
     code = f"smpp_{status}"
-    return NotNow(code) if code in TOO_FAST else RefusedForGood(code)
+    return NotNow(code) if code in TOO_FAST | NOT_NOW else RefusedForGood(code)
 
 
 class Session(ESME):  # type: ignore[misc]  # untyped library

@@ -15,7 +15,7 @@ from aiosmpplib import NPI, TON, PhoneNumber, SubmitSm
 from services.notify.channels.gateway import too_late
 from services.notify.channels.pace import Pace
 from services.notify.channels.receiving import ReceiptBox
-from services.notify.channels.smpp import TOO_FAST, Session, Submission, Submissions
+from services.notify.channels.smpp import NOT_NOW, TOO_FAST, Session, Submission, Submissions
 from services.notify.channels.sms_parts import SmsMode, SmsPart, TextTooLong, parts_of
 from services.notify.domain.delivery import Accepted, Answer, AnswerLost, Message, NotNow, RefusedForGood
 
@@ -119,7 +119,7 @@ class SmsGateway:
     async def _deliver(self, message: Message, parts: Sequence[SmsPart], until: float) -> list[Answer]:
         """Submit all parts; what was refused for now of a message that has left in part follows, while there is time.
 
-        Such a part has surely not left, so it is not repeated: it is late.
+        Such a part has surely not left, so it is not repeated: it is late. After a fault of the centre none follows.
         """
         answers: dict[int, Answer] = {}
         left = list(range(len(parts)))
@@ -130,7 +130,7 @@ class SmsGateway:
             submitted = await self._submit(message, [parts[place] for place in left], instants, until)
             answers |= dict(zip(left, submitted, strict=True))
             left = [place for place in left if isinstance(answers[place], NotNow)]
-            if len(left) == len(parts) or not self.connected or any(map(_is_refusal, answers.values())):
+            if len(left) == len(parts) or not self.connected or any(map(_is_fault, answers.values())):
                 break
         waiting = NotNow("too_late" if too_late(until) else "rate_reached")
         return [answers.get(place, waiting) for place in range(len(parts))]
@@ -204,8 +204,9 @@ class SmsGateway:
         _log.warning("the SMS session ended; starting a new one", extra={"error_type": name})
 
 
-def _is_refusal(answer: Answer) -> bool:
-    return isinstance(answer, RefusedForGood)
+def _is_fault(answer: Answer) -> bool:
+    """Tell whether handing the part over again at once is in vain."""
+    return isinstance(answer, RefusedForGood) or (isinstance(answer, NotNow) and answer.code in NOT_NOW)
 
 
 def joined(answers: Sequence[Answer], gateway: str = "") -> Answer:

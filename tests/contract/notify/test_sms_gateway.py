@@ -132,9 +132,14 @@ async def test_many_messages_at_once_all_arrive_once(centre: Running) -> None:
 
 @pytest.mark.parametrize(
     ("status", "answer"),
-    [(11, RefusedForGood("smpp_11")), (20, NotNow("smpp_20")), (88, NotNow("smpp_88"))],
+    [
+        (11, RefusedForGood("smpp_11")),
+        (20, NotNow("smpp_20")),
+        (88, NotNow("smpp_88")),
+        (8, NotNow("smpp_8")),
+    ],
 )
-async def test_a_refusal_is_for_good_unless_the_centre_is_only_busy(
+async def test_a_refusal_is_for_good_unless_the_centre_is_only_busy_or_at_fault(
     centre: Running, status: int, answer: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "STAND_STILL_SECONDS", 0.01)

@@ -32,7 +32,7 @@ class Says:
         return self.answer
 
 
-@pytest.mark.parametrize("code", ["not_connected", "smpp_88", "smpp_20", "rate_reached", "not_submitted"])
+@pytest.mark.parametrize("code", ["not_connected", "smpp_88", "smpp_20", "smpp_8", "rate_reached", "not_submitted"])
 async def test_what_the_first_does_not_take_for_now_goes_through_the_second(code: str) -> None:
     second = Says(SECOND)
     assert await FailOver([Says(NotNow(code)), second]).hand_over(MESSAGE, None) == SECOND

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
+from collections.abc import Sequence
 
 import pytest
 from aiosmpplib import PhoneNumber, SubmitSm
 
 from services.notify.channels.smpp import Submission, Submissions, Vetoed, answer_of
-from services.notify.channels.sms import joined
-from services.notify.domain.delivery import Accepted, Answer, AnswerLost, NotNow, RefusedForGood
+from services.notify.channels.sms import SmsGateway, joined
+from services.notify.channels.sms_parts import SmsPart
+from services.notify.domain.delivery import Accepted, Answer, AnswerLost, Message, NotNow, RefusedForGood
 
 
 def submission(deadline: float | None = None, sequence: int = 7) -> Submission:
@@ -100,11 +102,17 @@ async def test_what_the_library_could_not_encode_has_not_left() -> None:
         (0, Accepted("ref")),
         (0x58, NotNow("smpp_88")),
         (0x14, NotNow("smpp_20")),
-        (0x08, RefusedForGood("smpp_8")),
+        (0x04, NotNow("smpp_4")),
+        (0x08, NotNow("smpp_8")),
+        (0x45, NotNow("smpp_69")),
+        (0x64, NotNow("smpp_100")),
+        (0x65, RefusedForGood("smpp_101")),
+        (0xFF, RefusedForGood("smpp_255")),
         (0x0B, RefusedForGood("smpp_11")),
     ],
 )
 def test_a_status_says_what_became_of_a_message(status: int, answer: Answer) -> None:
+    """Seen to fail with a centre's own faults taken for refusals: they ended reminders that a second one would take."""
     assert answer_of(status, b"ref\0") == answer
 
 
@@ -125,3 +133,27 @@ YES, BUSY, NO, LOST = Accepted("a"), NotNow("smpp_88"), RefusedForGood("smpp_11"
 )
 def test_a_message_that_left_in_part_is_nobodys_to_repeat(answers: list[Answer], whole: Answer) -> None:
     assert joined(answers, "first") == whole
+
+
+class AtFault(SmsGateway):
+    """A gateway whose centre takes the first part of every message and fails at all others."""
+
+    submitted = 0
+
+    @property
+    def connected(self) -> bool:
+        return True
+
+    async def _submit(
+        self, message: Message, parts: Sequence[SmsPart], instants: Sequence[float], until: float
+    ) -> list[Answer]:
+        self.submitted += 1
+        return [YES if part is parts[0] and self.submitted == 1 else NotNow("smpp_8") for part in parts]
+
+
+async def test_after_a_fault_of_the_centre_no_part_is_handed_over_again() -> None:
+    """It would be until the deadline, as fast as it is answered. Seen to fail with only refusals for good as an end."""
+    gateway = AtFault(host="127.0.0.1", port=1, system_id="x", password="x", source="1")
+    message = Message(notice_id="n", channel="sms", address="+8613800138000", text="请还款" * 60)
+    answer = await gateway.hand_over(message, time.monotonic() + 0.5)
+    assert (answer, gateway.submitted) == (AnswerLost("partly_accepted"), 1)
