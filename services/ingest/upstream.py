@@ -29,6 +29,7 @@ from shared.bus.masking import masked_key
 from shared.bus.positions import NotOwner
 from shared.bus.topics import partition_counts
 from shared.bus.unit_of_work import UnitOfWork
+from shared.bus.unreadable import one_by_one
 from shared.db.faults import CommitUnknown
 from shared.errors import Retriable
 
@@ -39,7 +40,6 @@ _POLL_MS: Final = 500
 _LAG_COMMIT_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 0.1
 _DRAIN_SECONDS: Final = 4.0
-_UNREADABLE: Final = (("a header's name is not UTF-8", None),)
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +62,6 @@ class Upstream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._member = False
         self._taken_up = False
         self._committed_at = 0.0
-        self._size = BATCH
         self._busy = asyncio.Lock()
         self._trouble: str | None = "starting"
 
@@ -172,36 +171,12 @@ class Upstream(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
     async def _fetch(self, kafka: AIOKafkaConsumer) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         try:
             got: Mapping[TopicPartition, Sequence[ConsumerRecord]]
-            got = await kafka.getmany(timeout_ms=_POLL_MS, max_records=self._size)
+            got = await kafka.getmany(timeout_ms=_POLL_MS, max_records=BATCH)
         except UnicodeDecodeError:
-            return await self._come_to_the_unreadable(kafka)
-        self._size = min(self._size * 2, BATCH)
+            self._unproven.clear()
+            starts = {TopicPartition(self._topic, partition): place.offset for partition, place in self._places.items()}
+            return await one_by_one(kafka, starts, most=BATCH, timeout_ms=_POLL_MS)
         return got
-
-    async def _come_to_the_unreadable(
-        self, kafka: AIOKafkaConsumer
-    ) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
-        """The client fails on a header whose name is not UTF-8, and loses what it had fetched before.
-
-        So go on one record at a time until the one that fails stands first; it is refused without its bytes.
-        """
-        for partition, place in self._places.items():
-            kafka.seek(TopicPartition(self._topic, partition), place.offset)
-        self._unproven.clear()
-        if self._size > 1:
-            self._size = 1
-            return {}
-        for partition, place in self._places.items():
-            tp = TopicPartition(self._topic, partition)
-            try:
-                got: Mapping[TopicPartition, Sequence[ConsumerRecord]]
-                got = await kafka.getmany(tp, timeout_ms=_POLL_MS, max_records=1)
-            except UnicodeDecodeError:
-                kafka.seek(tp, place.offset + 1)
-                return {tp: [ConsumerRecord(*tp, place.offset, -1, 0, None, None, None, 0, 0, _UNREADABLE)]}
-            if got:
-                return got
-        return {}
 
     async def _take(self, bus: Bus, kafka: AIOKafkaConsumer, partition: int, records: Sequence[ConsumerRecord]) -> None:
         place = self._places.get(partition)

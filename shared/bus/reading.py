@@ -21,6 +21,7 @@ from shared.bus.forks import Fork, Stale
 from shared.bus.handling import HandlerBroken, Handling, Read
 from shared.bus.headers import numbers_of, text_of
 from shared.bus.positions import NotOwner, Position, Stopped
+from shared.bus.unreadable import one_by_one
 from shared.db.faults import is_retriable
 from shared.db.pool import borrow
 from shared.events.registry import Topic
@@ -33,7 +34,6 @@ LOOK_SECONDS = 10.0
 """So often a loop compares its view with the rows: another owner may have moved on, a person have mended a stream."""
 
 _POLL_MS = 500
-_UNREADABLE = (("a header's name is not UTF-8", None),)
 """Stands for the headers of a record that the client library cannot decode."""
 
 _LAG_COMMIT_SECONDS = 5.0
@@ -205,30 +205,14 @@ class PartitionLoop:
         await self._look()
 
     async def _come_to_the_unreadable(self) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
-        """The client fails on a header whose name is not UTF-8, and with it loses all that it had fetched before.
+        """Read from the positions again, record by record, up to the one on which the client fails.
 
-        So read from the positions again, one record at a time, until the one that fails stands first: it is passed over
-        as a stranger's, without its bytes. Were it ours, its number would be missing.
+        It is passed over as a stranger's, without its bytes. Were it ours, its number would be missing.
         """
         begin = await self._kafka.beginning_offsets(list(self._tps.values()))
         offsets = {self._tps[topic]: position.offset for topic, position in self._positions.items()}
-        for tp, offset in offsets.items():
-            self._kafka.seek(tp, max(offset, begin[tp]))
-        if self._size > 1:
-            self._size = 1
-            return {}
-        for tp, offset in offsets.items():
-            try:
-                got: Mapping[TopicPartition, Sequence[ConsumerRecord]]
-                got = await self._kafka.getmany(tp, timeout_ms=_POLL_MS, max_records=1)
-            except UnicodeDecodeError:
-                at = max(offset, begin[tp])
-                self._kafka.seek(tp, at + 1)
-                _log.warning("record passed over", extra={"topic": tp.topic, "partition": tp.partition, "offset": at})
-                return {tp: [ConsumerRecord(*tp, at, -1, 0, None, None, None, 0, 0, _UNREADABLE)]}
-            if got:
-                return got
-        return {}
+        starts = {tp: max(offset, begin[tp]) for tp, offset in offsets.items()}
+        return await one_by_one(self._kafka, starts, most=max(self._size // len(starts), 1), timeout_ms=_POLL_MS)
 
     async def _take(self, got: Mapping[TopicPartition, Sequence[ConsumerRecord]]) -> None:
         reads: list[Read] = []

@@ -130,7 +130,7 @@ async def write_unreadable_header(toys: Toys) -> None:
     await unreadable(toys.stage.infra.bootstrap, CARD.full_name(toys.stage.namespace))
 
 
-async def unreadable(bootstrap: str, topic: str) -> None:
+async def unreadable(bootstrap: str, topic: str, partition: int = 0) -> None:
     """Write a record with a header whose name is not UTF-8, which no client library of ours can write."""
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
     await producer.start()
@@ -141,7 +141,7 @@ async def unreadable(bootstrap: str, topic: str) -> None:
         buffer = batch._build()
         buffer[:] = buffer.replace(b"name", b"\xff\xfe\xfd\xfc")
         buffer[17:21] = calc_crc32c(bytes(buffer[21:])).to_bytes(4, "big")
-        await (await producer.send_batch(batch, topic, partition=0))
+        await (await producer.send_batch(batch, topic, partition=partition))
     finally:
         await producer.stop()
 

@@ -248,10 +248,12 @@ async def test_a_record_that_the_client_cannot_read_is_refused_and_the_rest_flow
     await log.write([structured(of("readable-0"))])
     await unreadable(log.stage.infra.bootstrap, log.topic)
     await log.write([structured(of("readable-1"))])
+    await log.write([structured(of(f"beside-{number}")) for number in range(3)], partition=1)
+    await unreadable(log.stage.infra.bootstrap, log.topic, partition=1)
     async with log.read() as app:
         await until(lambda: at_rest(app))
-        assert outcomes(app) == {"accepted": 2, "rejected": 1}
-        assert [each["offset"] for each in await rejects(app)] == [1]
+        assert outcomes(app) == {"accepted": 5, "rejected": 2}
+        assert sorted((each["partition"], each["offset"]) for each in await rejects(app)) == [(0, 1), (1, 3)]
 
 
 async def test_a_topic_that_is_not_there_is_said_and_waited_for(log: Log) -> None:
