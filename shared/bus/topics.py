@@ -62,6 +62,12 @@ def foreign_settings() -> dict[str, str]:
     return {"max.message.bytes": str(MAX_RECORD_BYTES), "cleanup.policy": "delete", "retention.ms": kept}
 
 
+def configs_of(namespace: str, topics: Iterable[Topic], foreign: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the settings of each topic by its full name; a topic of ours keeps ours, whoever names it as another's."""
+    ours = {topic.full_name(namespace): topic_settings(topic) for topic in topics}
+    return {name: foreign_settings() for name in foreign} | ours
+
+
 async def create_topics(
     bootstrap: str,
     *,
@@ -76,8 +82,7 @@ async def create_topics(
     Raises:
         KafkaError: the broker is away or refuses.
     """
-    configs = {topic.full_name(namespace): topic_settings(topic) for topic in topics}
-    configs |= {name: foreign_settings() for name in foreign}
+    configs = configs_of(namespace, topics, foreign)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await clients.start(admin.start, admin.close)
     try:
