@@ -12,6 +12,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from shared.errors import FieldError, Problem
@@ -190,7 +191,7 @@ def _text_fault(value: object) -> Words | None:
 def _faults(root: object) -> list[FieldError]:
     found: list[FieldError] = []
     for fault in _walk(root, "", 1):
-        found.append(fault)
+        found.append(replace(fault, field=_shown(fault.field)))
         if len(found) == MAX_FAULTS:
             break
     return found
@@ -217,9 +218,12 @@ def _walk(value: object, path: str, depth: int) -> Iterator[FieldError]:
 
 def _member(path: str, name: str) -> str:
     safe = name.encode("utf-8", "replace").decode()
-    if len(_DIGIT.findall(safe)) >= _DIGITS_OF_A_CARD:  # a name is repeated to its sender, a card number never
-        safe = _DIGIT.sub("#", safe)
     return f"{path}.{safe}" if path else safe
+
+
+def _shown(path: str) -> str:
+    """A path is repeated to its sender; a card number never, though it be parted over names one below another."""
+    return _DIGIT.sub("#", path) if len(_DIGIT.findall(path)) >= _DIGITS_OF_A_CARD else path
 
 
 def _problem(faults: list[FieldError]) -> Problem:

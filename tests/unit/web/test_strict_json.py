@@ -94,6 +94,19 @@ def test_the_problem_does_not_repeat_the_value() -> None:
     assert "13800138000" not in repr(caught.value.errors)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"41111111":{"11111111":1,"11111111":2}}', "########.########"),
+        (b'{"4111":{"1111":[{"1111":{"1111":NaN}}]}}', "####.####[#].####.####"),
+        (b'{"4111111111111111":1,"4111111111111111":2}', "################"),
+    ],
+)
+def test_a_card_number_parted_over_names_is_not_repeated(body: bytes, field: str) -> None:
+    """Seen to fail with each name judged by itself."""
+    assert [name for name, _ in faults(body)] == [field]
+
+
 PLAIN = st.recursive(
     st.none()
     | st.booleans()
