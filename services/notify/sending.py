@@ -15,7 +15,7 @@ from typing import Final
 
 from services.notify.domain import notices as facts
 from services.notify.domain.decision import Policy, Send, Suppress, Verdict, Wait, decide, ledger_of
-from services.notify.domain.delivery import NotNow
+from services.notify.domain.delivery import LEASE, NotNow
 from services.notify.domain.notices import Notice
 from services.notify.hand_over import Answered, Claimed, Hands, claimed_at
 from services.notify.rendering import TemplateUnknown
@@ -33,6 +33,10 @@ _log = logging.getLogger("arrears.notify")
 
 BATCH: Final = 100
 """So many notices at most are in hand at once: as many as surely leave within the window."""
+
+REPORTS_SECONDS: Final = LEASE.total_seconds() / 3
+"""So long a round of reports may begin to leave; what does not is due again. A gateway hands over one after the other,
+so what waits behind the round, reports as well as reminders, has its end well within its own lease."""
 
 _BEHIND: Final = (CARD, CASES, CONTACTS)
 """What must have been read before a customer is written to."""
@@ -108,8 +112,9 @@ class Senders:
 
     async def to_colleagues(self, bus: Bus) -> int:
         """One round over due reports to colleagues; returns how many were acted on."""
+        began = time.monotonic()
         plan = await self._decided(bus, self._decide_reports, None)
-        await self.hands.hand_over(bus, plan.claimed, None)
+        await self.hands.hand_over(bus, plan.claimed, began + REPORTS_SECONDS)
         return plan.count
 
     async def _partition(self, bus: Bus, partition: int) -> int:

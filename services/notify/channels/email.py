@@ -72,17 +72,28 @@ class EmailGateway:
             content = mime(message, self._sender, formatdate(usegmt=True)).as_bytes()
         except ValueError:
             return RefusedForGood("unfit_for_mail")
-        async with self._one_at_a_time:
+        if not await self._turn(deadline):
+            return NotNow("too_late")
+        try:
             present = time.monotonic()
             instants = self._pace.reserve(1, present, deadline)
             if instants is None:
                 return NotNow("too_late" if too_late(deadline) else "rate_reached")
             await asyncio.sleep(max(instants[0] - present, 0.0))
-            try:
-                return self._learned(await self._converse(message.address, content, deadline))
-            except asyncio.CancelledError:
-                self._client.close()  # the dialogue broke off in the middle; the next message begins a new one
-                raise
+            return self._learned(await self._converse(message.address, content, deadline))
+        except asyncio.CancelledError:
+            self._client.close()  # the dialogue broke off in the middle; the next message begins a new one
+            raise
+        finally:
+            self._one_at_a_time.release()
+
+    async def _turn(self, deadline: float | None) -> bool:
+        """Wait until no other mail is under way, but not beyond the deadline: reports may wait long for the rate."""
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+                return await self._one_at_a_time.acquire()
+        except TimeoutError:
+            return False
 
     def _learned(self, answer: Answer) -> Answer:
         """Let what was taken set the pace."""

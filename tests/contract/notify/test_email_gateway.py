@@ -157,6 +157,22 @@ async def test_faster_than_the_stated_rate_no_mail_leaves(server: Server) -> Non
     assert len(server.mails) == 1
 
 
+async def test_a_mail_waits_for_others_up_to_its_deadline_and_no_longer(server: Server) -> None:
+    """Seen to fail with a wait for the one before however long it waits for the rate."""
+    slow = EmailGateway(host=HOST, port=server.port, sender="notice@bank.example", sender_name="示例银行", rate=0.1)
+    assert isinstance(await slow.hand_over(mail(), None), Accepted)
+    report = asyncio.create_task(slow.hand_over(mail(), None))
+    await asyncio.sleep(0)
+    try:
+        assert await slow.hand_over(mail(), time.monotonic() + 0.1) == NotNow("too_late")
+        assert not report.done()
+    finally:
+        report.cancel()
+        await asyncio.gather(report, return_exceptions=True)
+        await slow.stop()
+    assert len(server.mails) == 1
+
+
 async def test_a_sender_that_is_refused_says_nothing_of_the_address(server: Server) -> None:
     refused = EmailGateway(
         host=HOST, port=server.port, sender="refused@bank.example", sender_name="示例银行", answer_seconds=0.5
