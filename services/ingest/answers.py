@@ -17,6 +17,7 @@ from services.ingest.domain.outcomes import Outcome, all_taken
 from services.ingest.domain.upstream import Kept, RefusedFor
 from shared.errors import Problem
 from shared.events.registry import json_schema
+from shared.web.admission import STREAMS_AT_ONCE
 from shared.web.body import BODY_LIMIT
 from shared.web.catalogue import Catalogue, ProblemType
 from shared.web.problems import document, error_out, request_id, types_of
@@ -159,6 +160,7 @@ class Capabilities(BaseModel):
     max_bytes: int
     max_lines: int
     max_lines_bytes: int
+    max_streams: int = Field(description="同时的逐行流，超出者 429 / streams of lines at once; one more gets 429")
     effective_after_seconds: int
     types: list[EventType]
 
@@ -269,6 +271,7 @@ def capabilities() -> Capabilities:
         max_bytes=BODY_LIMIT,
         max_lines=MAX_LINES,
         max_lines_bytes=MAX_LINES_BYTES,
+        max_streams=STREAMS_AT_ONCE,
         effective_after_seconds=int(EFFECTIVE_AFTER.total_seconds()),
         types=[
             EventType(

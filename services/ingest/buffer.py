@@ -28,14 +28,22 @@ class Buffer(Generic[Item]):
                 self._weight += weight
                 self._changed.notify_all()
 
-    async def take(self, most: int) -> list[Item]:
-        """Return what waits, `most` items at most, as soon as there is any; nothing when it is closed and empty."""
+    async def take(self, most: int, weight: int | None = None) -> list[Item]:
+        """Return what waits as soon as there is any, `most` items at most; nothing when it is closed and empty.
+
+        `weight`: no more than that, or one item that is heavier.
+        """
         async with self._changed:
             await self._changed.wait_for(lambda: self._closed or bool(self._items))
-            taken = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            self._weight -= sum(weight for _, weight in taken)
+            taken: list[Item] = []
+            left = self._weight if weight is None else weight
+            while self._items and len(taken) < most and (not taken or self._items[0][1] <= left):
+                item, heavy = self._items.popleft()
+                taken.append(item)
+                left -= heavy
+                self._weight -= heavy
             self._changed.notify_all()
-            return [item for item, _ in taken]
+            return taken
 
     async def close(self, *, dropping: bool = False) -> None:
         """Say that nothing more comes. `dropping`: what waits is not wanted any more."""

@@ -35,11 +35,13 @@ IDLE_SECONDS: Final = 30.0
 LONGEST_SECONDS: Final = 900.0
 
 _READ_AHEAD: Final = 1 << 20
-_ANSWERS_HELD: Final = 4 << 20
-"""Bytes of answers that wait to be read: those of all lines, unless most are refused. Who sends first and reads
-afterwards is held up by no more than that."""
+_ANSWERS_HELD: Final = 16 << 20
+"""Bytes of answers that wait to be read: those of all lines, unless ids are very long or many lines are refused."""
 _LINE_WEIGHT: Final = 200
 _ANSWERS_AT_ONCE: Final = 256
+_SENT_AT_ONCE: Final = 64 << 10
+"""Bytes handed to the server together. It holds as much again, also for a connection that was given up, until the
+other side reads or ends."""
 
 _log = logging.getLogger("arrears.web")
 
@@ -177,7 +179,7 @@ async def _answer(answered: Buffer[bytes], send: Send, headers: list[tuple[bytes
     begun = False
     try:
         while True:
-            some = await answered.take(_ANSWERS_AT_ONCE)
+            some = await answered.take(_ANSWERS_AT_ONCE, _SENT_AT_ONCE)
             async with asyncio.timeout(IDLE_SECONDS):
                 if not begun:
                     await send({"type": "http.response.start", "status": 200, "headers": headers})

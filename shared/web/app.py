@@ -81,7 +81,7 @@ def service_app(
         middleware=[
             Middleware(Guard, types=types, metrics=metrics, route_of=lambda scope: _route(scope, templates)),
             Middleware(Authenticate, verifier=verifier, metrics=metrics),
-            Middleware(Admission, limits=_limits(settings), most=parts.body_limit),
+            Middleware(Admission, limits=_limits(settings), most=parts.body_limit, streamed=streamed),
             Middleware(BodyGate, limit=parts.body_limit, streamed=streamed),
         ],
         telemetry={

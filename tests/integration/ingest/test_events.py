@@ -211,4 +211,5 @@ async def test_only_the_card_system_sends_events_that_tell_of_something(app: Fas
 async def test_capabilities_name_limits_and_types_with_their_schemas(http: httpx.AsyncClient) -> None:
     told = (await http.get("/v1/capabilities")).json()
     assert (told["max_events"], told["max_bytes"], told["effective_after_seconds"]) == (500, 1 << 20, 15)
+    assert (told["max_lines"], told["max_lines_bytes"], told["max_streams"]) == (50_000, 64 << 20, 4)
     assert {each["type"] for each in told["types"]} == {f"arrears.{name}.v1" for name in DATA}

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
@@ -18,7 +19,7 @@ from starlette.types import Message
 from services.ingest import answers, streaming
 from services.ingest.answers import MAX_EVENTS, PROBLEM_TYPES
 from services.ingest.commands import Taken, Verdicts
-from services.ingest.domain.intake import Rejected, Sound
+from services.ingest.domain.intake import Rejected, Sound, judge
 from services.ingest.domain.lines import LONGEST_LINE
 from services.ingest.domain.outcomes import Outcome
 from services.ingest.domain.rules import Present
@@ -26,7 +27,7 @@ from services.ingest.reading import judge_line
 from services.ingest.streaming import Streamed
 from shared.errors import Retriable
 from shared.web.catalogue import catalogue
-from tests.unit.ingest.events import PRESENT, event
+from tests.unit.ingest.events import NOW, PRESENT, event
 
 TYPES = catalogue(PROBLEM_TYPES)
 
@@ -249,3 +250,26 @@ async def test_empty_lines_behind_the_last_one_allowed_are_none_too_many(
     monkeypatch.setattr(answers, "MAX_LINES", 2)
     client = await streamed(Client([line(1), line(2), behind]))
     assert [each.get("outcome") for each in client.lines] == ["accepted", "accepted"]
+
+
+async def test_no_more_is_handed_to_the_server_at_once_than_is_stated() -> None:
+    """What the server holds for a connection that is given up. Seen to fail with answers counted and not weighed."""
+    sent: list[int] = []
+    client = Client([b"".join(b'{"%s":1,"id":"%d"}\n' % (b"x" * 900, number) for number in range(400))])
+
+    async def send(message: Message) -> None:
+        sent.append(len(message.get("body", b"")))
+        await client.send(message)
+
+    await Streamed(Intake().take, lambda: PRESENT, TYPES)({"type": "http"}, client.receive, send)
+    assert len(client.lines) == 400
+    assert sum(sent) > 4 * max(sent)
+    assert max(sent) <= streaming._SENT_AT_ONCE
+
+
+def test_who_reads_only_when_all_is_sent_gets_every_answer_of_the_longest_stream() -> None:
+    """By the answers' own bytes, at ids of a hundred characters. Seen to fail with 4 MiB held."""
+    verdict = judge(event("payment.posted", id="x" * 100), PRESENT)
+    said = answers.members(verdict, "accepted", Taken([verdict], ["accepted"], NOW), TYPES)
+    answer = msgspec.json.encode({"line": answers.MAX_LINES, **said})
+    assert len(answer) * answers.MAX_LINES <= streaming._ANSWERS_HELD

@@ -11,6 +11,7 @@ from shared.errors import Problem
 from shared.web.admission import Admission, Limits
 
 MOST = 100
+LINES = "application/x-ndjson"
 
 
 class Inner:
@@ -41,6 +42,10 @@ def request(size: int | None = 0, *, method: str = "POST", path: str = "/v1/even
     return {"type": "http", "method": method, "path": path, "headers": headers}
 
 
+def stream(path: str = "/v1/events") -> Scope:
+    return {**request(None, path=path), "headers": [(b"content-type", LINES.encode() + b"; charset=utf-8")]}
+
+
 async def entering(admission: Admission, scope: Scope) -> asyncio.Task[None]:
     task = asyncio.ensure_future(admission(scope, never_read, unsent))
     await asyncio.sleep(0)
@@ -49,7 +54,8 @@ async def entering(admission: Admission, scope: Scope) -> asyncio.Task[None]:
 
 def made(requests: int = 2, body_bytes: int = 250) -> tuple[Inner, Admission]:
     inner = Inner()
-    return inner, Admission(inner, limits=Limits(requests, body_bytes), most=MOST)
+    limits = Limits(requests, body_bytes, streams=2)
+    return inner, Admission(inner, limits=limits, most=MOST, streamed={"/v1/events": LINES})
 
 
 async def test_one_request_too_many_is_refused_and_the_next_comes_in_when_one_has_left() -> None:
@@ -97,6 +103,31 @@ async def test_one_body_larger_than_all_together_is_let_in_alone() -> None:
     assert inner.inside == 1
     inner.go.set()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_streams_have_places_of_their_own_and_shut_nobody_else_out() -> None:
+    """Seen to fail with a stream counted as a request: the stop was refused."""
+    inner, admission = made()
+    tasks = [await entering(admission, stream()) for _ in range(2)]
+    with pytest.raises(Problem) as refused:
+        await admission(stream(), never_read, unsent)
+    assert refused.value.code == "too_many_requests"
+    tasks += [await entering(admission, request(MOST)) for _ in range(2)]
+    assert inner.inside == 4
+    with pytest.raises(Problem):
+        await admission(request(), never_read, unsent)
+    inner.go.set()
+    await asyncio.gather(*tasks)
+    await admission(stream(), never_read, unsent)
+
+
+async def test_what_no_route_reads_as_a_stream_is_none() -> None:
+    inner, admission = made()
+    tasks = [await entering(admission, stream("/v1/others")) for _ in range(2)]
+    with pytest.raises(Problem):
+        await admission(request(), never_read, unsent)
+    inner.go.set()
+    await asyncio.gather(*tasks)
 
 
 async def test_probes_come_in_whatever_goes_on() -> None:
