@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -63,7 +64,8 @@ class DryRunAnswer(BaseModel):
 @router.post("/dry-run", summary="策略试算 / who would move under another strategy, and why")
 async def dry_run(who: Supervisor, bus: BusDep, desk: DeskDep, body: DryRunBody) -> DryRunAnswer:
     """Compare a strategy file with the one in force on some open cases of the team; writes nothing."""
-    wanted = replace(desk.policy, strategy=_parsed(body.strategy))
+    # A large file takes its time, and meanwhile everybody else is to be answered.
+    wanted = replace(desk.policy, strategy=await to_thread(_parsed, body.strategy))
     now = bus.clock.now()
     async with bus.reading() as connection:
         rows = await worklists.open_cases(connection, scope_of(who), body.after, body.limit + 1)

@@ -144,9 +144,12 @@ class Row:
         """Return the one row below `name`."""
         return Row.of(self._take(name), f"{self.path}, {name}", self.faults)
 
-    def rows(self, name: str) -> tuple[Row, ...]:
-        """Return the rows below `name`, at least one."""
+    def rows(self, name: str, most: int) -> tuple[Row, ...]:
+        """Return the rows below `name`, at least one; of more than `most` none is looked at."""
         value = self._take(name)
+        if isinstance(value, list) and len(value) > most:
+            self.fault(name, f"has {len(value)} rows", f"list at most {most}")
+            return ()
         if isinstance(value, list) and value:
             return tuple(Row.of(each, f"{self.path}, {name}[{index}]", self.faults) for index, each in enumerate(value))
         self.fault(name, "is missing or empty", "list at least one row")

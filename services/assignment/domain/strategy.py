@@ -28,6 +28,13 @@ QUEUE_OF: Final[dict[Deed, Queue]] = {
     "legal": "legal",
     "agency": "agency",
 }
+MOST_SEGMENTS: Final = 100
+MOST_STEPS: Final = 50
+"""More than any issuer's plan has; all that is checked of a file is then a matter of milliseconds."""
+
+MOST_FAULTS: Final = 50
+"""So many faults are told at once: nobody mends more before trying again."""
+
 RANK: Final[dict[Queue, int]] = {"reminder": 0, "phone": 1, "field": 2, "legal": 3, "agency": 3}
 """The order of pressure: a plan never steps back from a later queue to an earlier one by itself."""
 
@@ -114,7 +121,9 @@ class Strategy:
 
 
 def parse(document: object) -> Strategy:
-    """Return the strategy that a parsed YAML document describes; raise StrategyError with everything that is wrong."""
+    """Return the strategy that a parsed YAML document describes; raise StrategyError with everything that is wrong,
+    or, of a file that is wrong all over, with the first faults and how many more there are.
+    """
     faults: list[str] = []
     row = Row.of(document, "strategy file", faults)
     strategy = Strategy(
@@ -127,13 +136,15 @@ def parse(document: object) -> Strategy:
         promise_within_days=row.whole("promise_within_days", 0, 366),
         retry_after_minutes=row.whole("retry_after_minutes", 0, 1440),
         staffing=_staffing(row.below("staffing")),
-        segments=tuple(_segment(each) for each in row.rows("segments")),
+        segments=tuple(_segment(each) for each in row.rows("segments", MOST_SEGMENTS)),
     )
     row.nothing_else()
     if not faults:
         faults += _gaps_and_overlaps(strategy)
     if faults:
-        raise StrategyError(tuple(faults))
+        more = len(faults) - MOST_FAULTS
+        rest = (f"strategy file: {more} faults more; mend these first",) if more > 0 else ()
+        raise StrategyError((*faults[:MOST_FAULTS], *rest))
     return strategy
 
 
@@ -156,7 +167,7 @@ def _segment(row: Row) -> Segment:
         buckets=cast("tuple[Bucket, ...]", named.choices("buckets", BUCKETS)),
         grades=cast("tuple[Grade, ...]", named.choices("grades", GRADES)),
         ungraded=named.flag("ungraded"),
-        steps=tuple(_step(each) for each in named.rows("steps")),
+        steps=tuple(_step(each) for each in named.rows("steps", MOST_STEPS)),
         skills=named.codes("skills"),
     )
     named.nothing_else()

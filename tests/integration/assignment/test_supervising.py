@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import httpx
 import pytest
 import yaml
 
+from services.assignment.api import strategies
+from services.assignment.desk import strategy_of
+from services.assignment.domain.strategy import Strategy
 from services.assignment.dry_run import run
 from services.assignment.timers import take_up
 from shared.bus.letters import Refused
@@ -90,11 +94,28 @@ async def test_a_file_with_faults_is_refused_with_all_of_them(phones: Phones, tm
         with pytest.raises(Refused, match="lapse_at") as caught:
             await run(argparse.Namespace(file=path, cases=False), http, str)
     assert "gather_minutes" in str(caught.value)
-    for text in ("a: [", "a: 2026-02-30", "[" * 5_000):
+    for text in ("a: [", "a: 2026-02-30", "[" * 5_000, "a: &x [1]\nb: [*x, *x]"):
         answer = await phones.http.post("/v1/strategies/dry-run", json={"strategy": text}, headers=phones.boss())
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "strategy")
     answer = await phones.http.post("/v1/strategies/dry-run", json={"strategy": "x"}, headers=phones.headers())
     assert answer.status_code == 403
+
+
+async def test_while_a_file_is_read_the_service_answers_others(
+    phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen to fail: without `to_thread` the file is read in the thread of the event loop."""
+    readers: list[int] = []
+
+    def noted(text: str) -> Strategy:
+        readers.append(threading.get_ident())
+        return strategy_of(text)
+
+    monkeypatch.setattr(strategies, "strategy_of", noted)
+    async with client(phones) as http:
+        assert await run(argparse.Namespace(file=strategy_file(tmp_path), cases=False), http, lambda _: None) == 0
+    assert readers
+    assert threading.get_ident() not in readers
 
 
 def client(phones: Phones) -> httpx.AsyncClient:

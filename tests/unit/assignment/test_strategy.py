@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.assignment.desk import desk_of, load_strategy
+from services.assignment.desk import desk_of, load_strategy, strategy_of
 from services.assignment.domain.rows import StrategyError
 from services.assignment.domain.strategy import BUCKETS, GRADES, parse
 from services.assignment.settings import PACKAGED_STRATEGY, Settings
@@ -91,6 +91,48 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(StrategyError) as caught:
         parse(document)
     assert len(caught.value.faults) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: &steps [1]\nb: [*steps, *steps]", "anchors and aliases are not used here"),
+        ("a: &mapping {b: 1}", "anchors and aliases are not used here"),
+        ("a: &text b", "anchors and aliases are not used here"),
+        ("a: *unknown", "anchors and aliases are not used here"),
+    ],
+)
+def test_a_value_stands_where_it_is_written_and_nowhere_else(text: str, fault: str) -> None:
+    """A few lines of aliases would be millions of rows to check. Seen to fail: with the safe loader itself."""
+    with pytest.raises(StrategyError, match=fault):
+        strategy_of(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda d: d["segments"].extend([{}] * 100), "strategy file, segments: has 105 rows; list at most 100"),
+        (lambda d: d["segments"][0]["steps"].extend([{}] * 50), "(m1-good), steps: has 53 rows; list at most 50"),
+    ],
+)
+def test_of_too_many_rows_none_is_looked_at(change: Change, fault: str) -> None:
+    """Seen to fail: without the bound each row is read and told."""
+    document = packaged()
+    change(document)
+    with pytest.raises(StrategyError) as caught:
+        parse(document)
+    (told,) = (each for each in caught.value.faults if "rows" in each)
+    assert told.endswith(fault)
+    assert len(caught.value.faults) <= 2
+
+
+def test_of_very_many_faults_the_first_are_told_and_how_many_more() -> None:
+    """Seen to fail: without the cut a file of 64 KiB is answered with megabytes."""
+    document = {**packaged(), **{f"x{number:03}": 1 for number in range(60)}}
+    with pytest.raises(StrategyError) as caught:
+        parse(document)
+    assert len(caught.value.faults) == 51
+    assert caught.value.faults[-1] == "strategy file: 10 faults more; mend these first"
 
 
 @pytest.mark.parametrize("document", [None, [], "text", {}])
