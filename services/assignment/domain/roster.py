@@ -185,12 +185,17 @@ class Roster:
         better = any(not seat.full and misses(seat.colleague, need) < held for seat in self._at_work(day))
         return SPECIALIST if better else None
 
-    def choose(self, day: date, need: Need) -> Choice | None:
-        """Return who takes a case with this need on `day`, and count it as theirs; None when nobody is at work."""
+    def choose(self, day: date, need: Need, *, with_room: bool = False) -> Choice | None:
+        """Return who takes a case with this need on `day`, and count it as theirs; None when nobody is at work.
+
+        `with_room`: only who is not full may take it, as where somebody has the case and need not give it away.
+        """
         seats = self._at_work(day)
-        if not seats:
+        chosen = min(
+            (seat for seat in seats if not (with_room and seat.full)), key=lambda seat: seat.order(need), default=None
+        )
+        if chosen is None:
             return None
-        chosen = min(seats, key=lambda seat: seat.order(need))
         reasons = tuple(_reasons(chosen, seats, need))
         chosen.load += 1
         return Choice(chosen.colleague, reasons)
@@ -224,11 +229,17 @@ def _reasons(chosen: Seat, seats: Iterable[Seat], need: Need) -> Iterator[Reason
 def _fitness(chosen: Seat, need: Need) -> Iterator[Reason]:
     unspoken, lacking = misses(chosen.colleague, need)
     if unspoken:
-        yield Reason("language_missing", "在岗者均不会客户的语言", "Nobody at work speaks the customer's language")
+        yield Reason(
+            "language_missing",
+            "能接案者均不会客户的语言",
+            "Of those who could take it nobody speaks the customer's language",
+        )
     elif need.language is not None:
         yield Reason("language", "会客户的语言", "Speaks the customer's language")
     if lacking:
-        yield Reason("skill_missing", "在岗者均不具备全部技能", "Nobody at work has all the skills")
+        yield Reason(
+            "skill_missing", "能接案者均不具备全部技能", "Of those who could take it nobody has all the skills"
+        )
     elif need.skills:
         named = ", ".join(sorted(need.skills))[:100]
         yield Reason("skill", f"具备技能：{named}", f"Has the skills: {named}")

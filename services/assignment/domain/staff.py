@@ -7,7 +7,7 @@ from typing import Final
 from services.assignment.domain.aside import WHY
 from services.assignment.domain.model import Case
 from services.assignment.domain.policy import Turn
-from services.assignment.domain.roster import Colleague, Roster, need_of, works_as
+from services.assignment.domain.roster import SPECIALIST, Colleague, Roster, need_of, works_as
 from shared.errors import Problem
 from shared.events.cases import CaseAssigned, CaseRouted, Queue
 from shared.events.kinds import Reason
@@ -35,7 +35,7 @@ def assign(turn: Turn, roster: Roster) -> bool:
         moved = roster.why_better(case.collector, turn.today, need)
     if case.collector is not None and moved is None:
         return True
-    choice = roster.choose(turn.today, need)
+    choice = roster.choose(turn.today, need, with_room=moved is SPECIALIST)
     if choice is None:
         if any(isinstance(fact, CaseRouted) for fact in turn.facts):
             turn.note("case_unassigned", "没有可用的催收员，案件待分配", "No collector is available; the case waits")

@@ -71,6 +71,19 @@ def test_a_case_goes_to_a_specialist_with_room_and_stays_there_afterwards() -> N
     assert [fact.reasons[0].code for fact in story.of(CaseAssigned)][1:] == ["specialist"]
 
 
+def test_a_full_specialist_who_fits_still_better_does_not_take_what_another_has_room_for() -> None:
+    """Seen to fail: with every seat to choose from P2, who is full, takes the case from P1."""
+    story = by_phone()
+    segment = replace(POLICY.strategy.segment("M4", "D"), skills=("late", "law"))
+    segments = tuple(segment if each.name == segment.name else each for each in POLICY.strategy.segments)
+    story.policy = replace(POLICY, strategy=replace(POLICY.strategy, segments=segments))
+    full = colleague("P2", skills=("hardship", "late", "law"), capacity=1)
+    story.roster = roster(colleague("P1"), full, colleague("P3", skills=("hardship",)), P2=1)
+    assert story.told(TEN, stop("hardship", TEN)).case.collector == "P3"
+    codes = [reason.code for reason in story.of(CaseAssigned)[-1].reasons]
+    assert codes == ["specialist", "language", "skill_missing", "earlier_unfit", "load"]
+
+
 def test_without_a_specialist_with_room_the_collector_stays() -> None:
     for other in (colleague("P2"), colleague("P2", skills=("hardship",), capacity=0)):
         story = by_phone()
