@@ -122,8 +122,12 @@ async def recall(uow: UnitOfWork, desk: Desk, acting: Acting, supervisor_id: str
 
 async def assign_to(uow: UnitOfWork, desk: Desk, acting: Acting, staff_id: str, by: str, words: str) -> Held:
     """Give a case to another collector. Raises Problem 404, 409, 412, 422."""
+    work = await _work(uow, desk, acting)
+    # Who shares out cases meanwhile is to count this one where it will be.
+    await staff.lock_loads(uow.connection)
     known = await staff.colleagues(uow.connection, [staff_id])
-    return await _act(uow, desk, acting, lambda turn: reassign(turn, known.get(staff_id), by=by, words=words))
+    reassign(work.turn, known.get(staff_id), by=by, words=words)
+    return await _done(uow, desk, work)
 
 
 async def propose(uow: UnitOfWork, desk: Desk, acting: Acting, queue: ProposedQueue, by: str, words: str) -> Held:

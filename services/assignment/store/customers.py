@@ -42,9 +42,11 @@ SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IS 
     OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IN ({_LEFT}))
     OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector = ANY ($1::text[]))
 """  # noqa: S608 - every part is ours
-_LOADS = (
-    "SELECT collector, count(*) AS cases FROM customer WHERE queue IS NOT NULL AND collector IS NOT NULL GROUP BY 1"
-)
+# The part of `queue` that the index `customer_held` goes by is said too: none of those at law uses up a capacity.
+_LOADS = f"""
+SELECT collector, count(*) AS cases FROM customer
+WHERE queue IS NOT NULL AND queue IN {_WORKED} AND collector IS NOT NULL GROUP BY 1
+"""  # noqa: S608 - every part is ours
 _GONE = """
 field_agent IS NOT NULL AND (field_agent = ANY ($1::text[])
     OR field_agent IN (SELECT staff_id FROM staff WHERE NOT (active AND role = 'field_agent')))
@@ -154,7 +156,7 @@ async def load_with_gone(connection: asyncpg.Connection, away: Sequence[str]) ->
 
 
 async def loads(connection: asyncpg.Connection) -> dict[str, int]:
-    """Return how many open cases each collector has."""
+    """Return how many cases each collector has to work; those at law or with an agency are others' to work."""
     return {row["collector"]: row["cases"] for row in await connection.fetch(_LOADS)}
 
 
