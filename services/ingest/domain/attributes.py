@@ -21,7 +21,7 @@ HTTP_PREFIX = b"ce-"
 KAFKA_PREFIX = "ce_"
 
 # CloudEvents 1.0, section 3.2: no control characters; half a surrogate pair is no UTF-8 to begin with.
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _QUOTED = re.compile(rb'"(.*)"', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 # Of these one is the content type's header and the others are the body; as attributes they would stand in for them.
@@ -86,4 +86,4 @@ def _text(value: bytes) -> str | None:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
         return None
-    return None if _FORBIDDEN.search(text) else text
+    return None if CONTROL_CHARACTERS.search(text) else text

@@ -20,6 +20,8 @@ _SHORTEST = b"0" * 13
 _GROUP_BREAK = re.compile(r"[\s._/-]+", re.ASCII)
 # No card scheme issues numbers beginning with 20YYMMDD; many systems build their identifiers so.
 _DATED = re.compile(r"20[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+# Signs that people take for a dash, a dot or a slash and that no compatibility form makes one.
+_AS_ASCII = dict(zip("\u2212\u02d7\u00b7\u2022\u2027\u2219\u22c5\u30fb\u2044\u2215\u29f8", "--......///", strict=True))
 _IDENTITY = re.compile(r"(?<![0-9])([0-9]{6})[\s-]{0,3}([0-9]{8})[\s-]{0,3}([0-9]{3}[0-9Xx])(?![0-9])", re.ASCII)
 _IDENTITY_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _IDENTITY_CHECKS = "10X98765432"
@@ -29,8 +31,10 @@ _PROVINCE = re.compile(r"1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[1-3]|91"
 def holds_full_card_number(text: str) -> bool:
     """Return whether `text` holds 13 to 19 digits that are a card number by their check digit (Luhn, ISO/IEC 7812).
 
-    Digits may be full-width or of another script, and parted by up to three of space, hyphen, dot, slash, underscore. A
-    valid 18-digit Chinese identity number (GB 11643) is not a card number, although one in ten passes the same check.
+    Digits may be full-width or of another script, and parted by up to three of space, hyphen, dot, slash, underscore,
+    of whatever script. A valid 18-digit Chinese identity number (GB 11643) is not a card number, although one in ten
+    passes the same check; nor are 13 digits, unless they begin with 4 as the oldest cards do: milliseconds since 1970
+    have as many.
     """
     plain = text if text.isascii() else _plain(text)
     if not _has_thirteen_digits(plain) or not _RUN.search(plain):
@@ -41,7 +45,8 @@ def holds_full_card_number(text: str) -> bool:
 
 def _is_one_in(run: str) -> bool:
     return len(run) > _LONGEST_RUN or any(
-        _is_luhn(digits) and not _DATED.match(digits) for digits in _candidates(_GROUP_BREAK.split(run))
+        (len(digits) > 13 or digits.startswith("4")) and _is_luhn(digits) and not _DATED.match(digits)
+        for digits in _candidates(_GROUP_BREAK.split(run))
     )
 
 
@@ -70,7 +75,7 @@ def _plain_character(character: str) -> str:
         case "Zs":
             return " "
         case _:
-            return character
+            return _AS_ASCII.get(character, character)
 
 
 def _candidates(groups: Sequence[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from services.ingest.domain import words
+from services.ingest.domain.attributes import CONTROL_CHARACTERS
 from services.ingest.domain.rules import Present, instant_fault
 from services.ingest.domain.shape import shape_faults, shown
 from services.ingest.domain.words import Wrong
@@ -86,6 +87,7 @@ def _attribute_faults(name: str, value: object, present: Present) -> Iterator[Fi
         yield from _time_faults(value, present)
     elif value is not None or name not in _OPTIONAL:
         yield from shape_faults(value, Attribute, name)
+        yield from _text_faults(name, value)
 
 
 def _time_faults(value: object, present: Present) -> Iterator[FieldError]:
@@ -105,3 +107,11 @@ def _extension_faults(name: str, value: object) -> Iterator[FieldError]:
         yield words.ATTRIBUTE_NAME.at(shown(name))
     elif value is not None and not isinstance(value, str | int):
         yield words.ATTRIBUTE_VALUE.at(name)
+    else:
+        yield from _text_faults(name, value)
+
+
+def _text_faults(name: str, value: object) -> Iterator[FieldError]:
+    """What no header can say is no attribute either, so that an event is the same by every way."""
+    if isinstance(value, str) and CONTROL_CHARACTERS.search(value):
+        yield words.ATTRIBUTE_TEXT.at(name)

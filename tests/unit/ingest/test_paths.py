@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ def card_numbers(draw: st.DrawFn) -> str:
     length = draw(st.integers(13, 19))
     number = luhn(draw(st.text("0123456789", min_size=length - 1, max_size=length - 1)))
     assume(not DATED.match(number))
+    assume(length > 13 or number.startswith("4"))
     assume(not (length == 18 and number[6:8] in {"19", "20"}))  # it may be an identity number
-    size, between = draw(st.integers(4, 6)), draw(st.sampled_from(["", " ", "-", ".", "/", "_", " - ", "  "]))
+    size, between = draw(st.integers(4, 6)), draw(st.sampled_from(["", " ", "-", ".", "/", "_", " - ", "  ", "−", "·"]))
     written = between.join(number[at : at + size] for at in range(0, length, size))
     if draw(st.booleans()):
         written = written.translate(FULL_WIDTH)
@@ -89,8 +91,13 @@ def put(given_event: dict[str, Any], path: tuple[str | int, ...], text: object) 
     return dict(changed)
 
 
-def everything_said(verdict: Rejected) -> str:
-    return msgspec.json.encode(verdict).decode()
+def is_repeated(number: str, verdict: Rejected) -> bool:
+    """Return whether the digits of `number` stand in what is said, whatever stands between them."""
+    return digits_of(number) in digits_of(msgspec.json.encode(verdict).decode())
+
+
+def digits_of(text: str) -> str:
+    return re.sub(r"[^0-9]", "", unicodedata.normalize("NFKC", text))
 
 
 @pytest.mark.parametrize("way", PATHS)
@@ -104,7 +111,7 @@ def test_a_full_card_number_is_refused_in_any_text_by_any_way_and_not_repeated(
     verdict = PATHS[way](put(event(name), path, number))
     assert isinstance(verdict, Rejected)
     assert words.FULL_CARD_NUMBER.fault_en in {error.fault_en for error in verdict.errors}
-    assert not holds_full_card_number(everything_said(verdict))
+    assert not is_repeated(number, verdict)
 
 
 @pytest.mark.parametrize("way", PATHS)
@@ -114,7 +121,7 @@ def test_a_field_that_is_named_after_a_full_card_number_is_refused_and_not_repea
     """Seen to fail with only long runs of digits left out of what is repeated."""
     verdict = PATHS[way](put(event(), ("data", number), "x"))
     assert isinstance(verdict, Rejected)
-    assert not holds_full_card_number(everything_said(verdict))
+    assert not is_repeated(number, verdict)
 
 
 @pytest.mark.parametrize("way", PATHS)
@@ -163,3 +170,13 @@ def test_the_same_event_gives_the_same_fact_by_any_way(way: str, name: str) -> N
     assert isinstance(other, Sound)
     assert msgspec.json.encode(other.fact) == msgspec.json.encode(first.fact)
     assert (other.identity, other.digest, other.time) == (first.identity, first.digest, first.time)
+
+
+@pytest.mark.parametrize("way", PATHS)
+@pytest.mark.parametrize("name", ["id", "source", "subject", "region"])
+@pytest.mark.parametrize("control", ["\n", "\x1f", "\x7f", "\x85"])
+def test_an_attribute_with_a_control_character_is_refused_by_any_way(way: str, name: str, control: str) -> None:
+    """Seen to fail with headers alone looked at: one event was taken in one mode and refused in another."""
+    verdict = PATHS[way](event(**{name: f"e{control}1"}))
+    assert isinstance(verdict, Rejected)
+    assert words.ATTRIBUTE_TEXT.at(name) in verdict.errors
