@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ from shared.web.catalogue import Catalogue
 from shared.web.problems import document, internal_problem, request_id
 
 IDLE_SECONDS: Final = 30.0
-"""So long nothing may come, and so long an answer may wait to be read, until the stream is given up."""
+"""So long nothing may come, and so long an answer may wait to be read while nothing comes, until it is given up."""
 LONGEST_SECONDS: Final = 900.0
 
 _READ_AHEAD: Final = 1 << 20
@@ -65,6 +66,32 @@ class _Unknown(Exception):
         self.number = number
 
 
+class _Patience:
+    """How long an answer waits to be read: as long as the sender still sends, and a while."""
+
+    def __init__(self) -> None:
+        self._limit: asyncio.Timeout | None = None
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[None]:
+        """Wait for an answer to be read.
+
+        Raises:
+            TimeoutError: nothing was read, and nothing more came, for `IDLE_SECONDS`.
+        """
+        async with asyncio.timeout(IDLE_SECONDS) as limit:
+            self._limit = limit
+            try:
+                yield
+            finally:
+                self._limit = None
+
+    def heard(self) -> None:
+        """The sender is there: who sends first and reads afterwards is waited for."""
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time() + IDLE_SECONDS)
+
+
 class Streamed(Response):
     """The answer to a stream of events: it reads the request's body itself."""
 
@@ -81,11 +108,12 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, take and answer until all is done."""
         lines, answered = Buffer[Line](_READ_AHEAD), Buffer[bytes](_ANSWERS_HELD)
+        patience = _Patience()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_read(receive, lines))
+                tasks.create_task(_read(receive, lines, patience))
                 tasks.create_task(self._take(lines, answered))
-                await _answer(answered, send, self.raw_headers)
+                await _answer(answered, send, self.raw_headers, patience)
         except BaseExceptionGroup as failed:
             raise _first(failed) from None
 
@@ -142,7 +170,7 @@ class Streamed(Response):
         await answered.put(encoded, len(encoded))
 
 
-async def _read(receive: Receive, lines: Buffer[Line]) -> None:
+async def _read(receive: Receive, lines: Buffer[Line], patience: _Patience) -> None:
     """Read the body to its end, or until it may not go on; what a sender who went away had sent is dropped."""
     loop = asyncio.get_running_loop()
     until = loop.time() + LONGEST_SECONDS
@@ -154,6 +182,7 @@ async def _read(receive: Receive, lines: Buffer[Line]) -> None:
         except TimeoutError:
             await lines.put(Line(number + 1, stop=_too_slow()), _LINE_WEIGHT)
             break
+        patience.heard()
         if message["type"] == "http.disconnect":
             await lines.close(dropping=True)
             return
@@ -172,7 +201,7 @@ async def _read(receive: Receive, lines: Buffer[Line]) -> None:
     await lines.close()
 
 
-async def _answer(answered: Buffer[bytes], send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+async def _answer(answered: Buffer[bytes], send: Send, headers: list[tuple[bytes, bytes]], patience: _Patience) -> None:
     """Send answers as they come. The first waits for a part of the body: who asks whether to send it must be told so
     first.
     """
@@ -180,7 +209,7 @@ async def _answer(answered: Buffer[bytes], send: Send, headers: list[tuple[bytes
     try:
         while True:
             some = await answered.take(_ANSWERS_AT_ONCE, _SENT_AT_ONCE)
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with patience.reading():
                 if not begun:
                     await send({"type": "http.response.start", "status": 200, "headers": headers})
                     begun = True

@@ -138,6 +138,23 @@ async def test_who_never_reads_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
         await streamed(client)
 
 
+async def test_who_is_still_sending_is_not_given_up_for_not_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """He sends for longer than an answer may wait otherwise. Seen to fail with sending not looked at."""
+    monkeypatch.setattr(streaming, "IDLE_SECONDS", 0.5)
+    client = Client(line(number) for number in range(1, 9))
+    client.reads.clear()
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.1)
+        message = await client.receive()
+        if not message["more_body"]:
+            client.reads.set()
+        return message
+
+    await Streamed(Intake().take, lambda: PRESENT, TYPES)({"type": "http"}, receive, client.send)
+    assert [each["line"] for each in client.lines] == list(range(1, 9))
+
+
 async def test_more_lines_than_are_allowed_are_not_taken_and_the_last_answer_says_from_where(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
