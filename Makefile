@@ -24,8 +24,8 @@ venv: ## make .venv from the lock with plain pip (every target below does this b
 	@PYTHON='$(PYTHON)' sh deploy/venv.sh
 
 .PHONY: demo
-demo: venv ## the whole story: start everything, follow thirty customers for five working days, check, stop (CUSTOMERS=300 or PORTFOLIO=FILE: a portfolio)
-	@$(PY) -m deploy.demo $(CUSTOMERS:%=--customers %) $(PORTFOLIO:%=--portfolio %) $(SEED:%=--seed %)
+demo: venv ## the whole story: start everything, follow thirty customers for five working days, check, stop (CUSTOMERS=300 or PORTFOLIO=FILE MAPPING=: a portfolio)
+	@$(PY) -m deploy.demo $(CUSTOMERS:%=--customers %) $(if $(PORTFOLIO),--portfolio '$(PORTFOLIO)') $(if $(MAPPING),--mapping '$(MAPPING)') $(SEED:%=--seed %)
 
 .PHONY: up
 up: venv ## start PostgreSQL, Kafka, the mail and SMS catchers and the five services, and wait until they are ready

@@ -53,7 +53,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Result:
     # The issuer of tokens comes with any service.
     services = (*SERVICES, *SECOND) if whole else ("ingest",)
     async with _bench(folder, services) as (chain, alone):
-        java = await asyncio.to_thread(PlainJava, folder, say)
+        java = await asyncio.to_thread(PlainJava, folder, say) if "hops" in plan.parts else None
         say("warming up")
         if whole:
             await chain.stop(SECOND)
@@ -93,12 +93,13 @@ async def _bench(folder: Path, services: Sequence[str]) -> AsyncIterator[tuple[C
 
 
 async def _round(
-    plan: Plan, chain: Chain, alone: Alone, java: PlainJava, result: Result, say: Callable[[str], None]
+    plan: Plan, chain: Chain, alone: Alone, java: PlainJava | None, result: Result, say: Callable[[str], None]
 ) -> None:
     """One round; nothing but what is measured runs meanwhile."""
     if "floors" in plan.parts:
         result.samples += await _floors(alone, plan.hop_events)
     if "hops" in plan.parts:
+        assert java is not None
         result.samples += await alone.hops(plan.hop_events, java, with_sampled=True)
     if "intake" in plan.parts:
         result.samples += await alone.intake(plan.hop_events)

@@ -35,6 +35,7 @@ class _Halves(LoadScopeScheduling):  # type: ignore[misc]  # untyped library
         return "own stacks" if nodeid.startswith(_OWN_STACKS) else "one stack"
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Halves | None:
     """Share the tests as said above where `--dist loadscope` is asked for."""
     return _Halves(config, log) if config.getoption("dist") == "loadscope" else None

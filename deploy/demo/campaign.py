@@ -24,7 +24,7 @@ from deploy.demo.playing import Player
 from deploy.demo.story import Act, Customer, Stage, When
 from deploy.demo.telling import Teller
 
-_CONTACTS, _REPORT, _MORNING, _EVENING = time(8, 15), time(8, 30), time(9, 15), time(20, 0)
+_CONTACTS, REPORT, _MORNING, _EVENING = time(8, 15), time(8, 30), time(9, 15), time(20, 0)
 _SAMPLE: Final = Sample(calls=4, hand_overs=2, cases=15)
 _DID: Final = {
     "pay": "还款 {} pay all or a part",
@@ -78,7 +78,7 @@ class Campaign:
 
     def verdicts(self, seen: Seen, cases: Cases) -> list[Verdict]:
         """What must hold beside what always must: each row graded, each debtor routed and reminded."""
-        return ending.verdicts(self.card_system.taken, seen, cases, self._stage.days[0])
+        return ending.verdicts(self.card_system.taken, seen, cases, self._stage.days[-1])
 
     def ending(self, _seen: Seen, cases: Cases) -> list[RenderableType]:
         """What is shown of the people at the end."""
@@ -87,13 +87,13 @@ class Campaign:
 
     def counts(self, _seen: Seen, cases: Cases) -> dict[str, Any]:
         """What is counted beside what always is."""
-        return ending.counts(self.card_system.taken, cases, self._stage.days[0])
+        return ending.counts(self.card_system.taken, cases, self._stage.days[-1])
 
     def _write_agenda(self) -> None:
         agenda, at, days = self.player.agenda, self.player.at, self._stage.days
         self._office.write_agenda()
         agenda.add(at(days[0], _CONTACTS), "contacts", self._introduce)
-        agenda.add(at(days[0], _REPORT), "report", partial(self._bring, self.card_system))
+        agenda.add(at(days[0], REPORT), "report", partial(self._bring, self.card_system))
         agenda.add(at(days[0], _MORNING), "scene grades", self._show_grades)
         for day in days:
             agenda.add(at(day, _EVENING), "scene evening", self._show_evening)
@@ -109,6 +109,9 @@ class Campaign:
         return [f"发卡系统 the card system tells how {len(self.people):,} customers can be reached"]
 
     async def _act(self, acts: Sequence[tuple[Customer, Act]]) -> list[str]:
+        # Of whom intake took no account, nobody knows: he is not there.
+        known = ending.customers_of(self.card_system.taken)
+        acts = [(customer, act) for customer, act in acts if customer.customer_id in known]
         did = await self.card_system.together(acts)
         for customer, act in acts:
             if act.do == "move":

@@ -35,7 +35,7 @@ def not_graded(taken: Sequence[Event], cases: Cases) -> Verdict:
 
 
 def not_routed(taken: Sequence[Event], cases: Cases, day: date) -> Verdict:
-    """Every customer who owed something on the first day has a case, nobody else has; open ones stand in a queue."""
+    """Every customer who owed something before the last day has a case, nobody else has; open ones stand in a queue."""
     owing = debtors(taken, day)
     with_case = {case["customer_id"]: case for case in cases.cases}
     faults = [f"{customer_id} owes and has no case" for customer_id in sorted(owing - with_case.keys())]
@@ -55,6 +55,11 @@ def not_reminded(seen: Seen, cases: Cases) -> Verdict:
     return Verdict("cases not reminded", f"{len(cases.cases):,} cases", _some(sorted(faults)))
 
 
+def customers_of(taken: Sequence[Event]) -> set[str]:
+    """Return whose accounts were taken."""
+    return {event["data"]["customer_id"] for event in taken if event["type"] == _SNAPSHOT}
+
+
 def debtors(taken: Sequence[Event], day: date) -> set[str]:
     """Return who owes something that was due before a day."""
     return {
@@ -69,7 +74,7 @@ def debtors(taken: Sequence[Event], day: date) -> set[str]:
 def counts(taken: Sequence[Event], cases: Cases, day: date) -> dict[str, Any]:
     """Count the portfolio: accounts, who owes, what was suggested where nothing is owed."""
     newest = newest_grades(cases.grades)
-    customers = {event["data"]["customer_id"] for event in taken if event["type"] == _SNAPSHOT}
+    customers = customers_of(taken)
     return {
         "portfolio": {
             "accounts graded": len(newest),

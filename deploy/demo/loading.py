@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from deploy.demo.campaign import Bring
+from deploy.demo.campaign_ending import customers_of
 from deploy.demo.card_system import CardSystem
 from deploy.demo.client import CARD_SYSTEM, Client
 from deploy.local.stack import ROOT
@@ -36,6 +37,8 @@ def loading(portfolio: Portfolio, as_of: date, client: Client, rejects: Path) ->
         if code == _SOME_REFUSED:
             told.append(f"拒收 refused rows are in {rejects.name}, in the demo's folder")
         outcomes = await card_system.recognise(portfolio.events)
+        if not customers_of(card_system.taken):
+            raise LoadFailed(f"intake took no row of {portfolio.path.name}: {_words(outcomes)}; see {rejects.name}")
         return [*told, f"再次发送 the same rows again: {_words(outcomes)}; nothing more happens"]
 
     return bring

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from rich.console import RenderableType
 
-from deploy.demo.campaign import Campaign, reporting
+from deploy.demo.campaign import REPORT, Campaign, reporting
 from deploy.demo.card_system import CardSystem
 from deploy.demo.client import Client
 from deploy.demo.director import Director
@@ -104,9 +104,9 @@ def _of_file(path: Path, mapping: str | None, source: Source) -> Plan:
     file = files.read(path, mapping, staging.FIRST)
     title = f"{path.name}: {file.rows:,} 行 rows, {len(file.events):,} overdue, five working days"
     stage = staging.stage(source, title, len(file.events))
-    newest = file.newest.astimezone(stage.zone_info).date()
-    if newest > stage.days[0]:
-        stage = staging.stage(source, title, len(file.events), newest)
+    begins = staging.day_after(file.newest.astimezone(stage.zone_info), REPORT)
+    if begins > stage.days[0]:
+        stage = staging.stage(source, title, len(file.events), begins)
     people = files.people(source, file.events, stage.zone_info)
 
     def begin(client: Client, player: Player, teller: Teller, state: Path) -> Play:

@@ -66,7 +66,7 @@ def read(path: Path, mapping: str | None, as_of: date) -> Portfolio:
 
 
 def people(source: Source, events: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> tuple[Customer, ...]:
-    """Make somebody up for each customer of the snapshots, the same for the same seed and customer."""
+    """Make somebody up for each customer of the snapshots, the same for the same seed and file."""
     cards: dict[str, dict[str, Account]] = {}
     for event in events:
         account = account_of(event["data"], zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from deploy.demo.story import Member, Stage
@@ -34,6 +34,13 @@ def stage(source: Source, title: str, customers: int, not_before: date = FIRST) 
         days=_days(not_before),
         staff=_staff(source, customers),
     )
+
+
+def day_after(newest: datetime, loaded_at: time) -> date:
+    """Return the first day on which a file may come in at a time of day: before its newest row is true, that row would
+    be of the future, and refused.
+    """
+    return newest.date() + timedelta(days=newest.time() > loaded_at)
 
 
 def _days(not_before: date) -> tuple[date, ...]:

@@ -140,8 +140,8 @@ _DDL_V5 = (
     # An older epoch's first segment that is still here follows what was published last.
     """
     UPDATE outbox_segment g SET
-        base_epoch = CASE WHEN g.epoch = s.epoch THEN s.base_epoch ELSE coalesce(p.epoch, 0) END,
-        base = CASE WHEN g.epoch = s.epoch THEN s.base ELSE coalesce(p.sequence, 0) END
+        base_epoch = CASE g.epoch WHEN s.epoch THEN s.base_epoch WHEN p.epoch THEN 0 ELSE coalesce(p.epoch, 0) END,
+        base = CASE g.epoch WHEN s.epoch THEN s.base WHEN p.epoch THEN 0 ELSE coalesce(p.sequence, 0) END
     FROM outbox_stream s LEFT JOIN outbox_published p USING (topic, partition)
     WHERE (g.topic, g.partition) = (s.topic, s.partition)
     """,

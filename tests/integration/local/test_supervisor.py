@@ -126,16 +126,19 @@ async def test_halted_process_stays_away_until_it_is_resumed_and_nobody_waits_fo
 
 
 async def test_one_shot_runs_once_and_then_those_that_wait_for_it(run: Run, tmp_path: Path) -> None:
-    done = tmp_path / "done"
+    done, copy = tmp_path / "done", tmp_path / "copy"
     supervisor = run(
         _sh("migrate", f"sleep 0.1; echo ran >> {done}", one_shot=True),
         _sh(
-            "service", f"cp {done} {tmp_path}/copy; exec sleep 60", after=("migrate",), ready=_exists(tmp_path / "copy")
+            "service",
+            f"cp {done} {copy}.part; mv {copy}.part {copy}; exec sleep 60",
+            after=("migrate",),
+            ready=_exists(copy),
         ),
     )
     await supervisor.start()
     assert done.read_text() == "ran\n"
-    assert (tmp_path / "copy").read_text() == "ran\n"
+    assert copy.read_text() == "ran\n"
     assert _of(supervisor, "migrate").phase is Phase.DONE
 
 

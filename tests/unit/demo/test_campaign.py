@@ -85,3 +85,8 @@ def test_the_counts_say_how_many_owe_nothing() -> None:
         "nothing owed, no action": 2,
     }
     assert counted["grades"] == {"C": 4}
+
+
+def test_nobody_is_known_of_whom_no_account_was_taken() -> None:
+    moved = {"type": "arrears.contacts.recorded.v1", "id": "m9", "data": {"customer_id": "C9"}}
+    assert ending.customers_of([*TAKEN, moved]) == {"C1", "C2", "C3", "C4"}

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, time
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from deploy.portfolio.city import PACKAGED, City
-from deploy.portfolio.staging import stage
+from deploy.portfolio.staging import day_after, stage
 from services.assignment.desk import load_strategy
 from services.assignment.settings import PACKAGED_STRATEGY
 from shared.rules.calendar import CalendarUnknown
@@ -48,3 +48,10 @@ def test_an_act_that_nobody_knows_is_refused() -> None:
     told["manners"][0]["acts"] = [{"do": "vanish"}]
     with pytest.raises(ValidationError, match="vanish"):
         City.model_validate(told)
+
+
+@pytest.mark.parametrize(("newest", "begins"), [("08:30:00", 3), ("08:30:01", 4), ("23:30:00", 4), ("00:00:00", 3)])
+def test_a_file_comes_in_when_its_newest_row_is_no_more_of_the_future(newest: str, begins: int) -> None:
+    """Seen to fail on the newest row's own day: intake refused an export of that evening, every row of it."""
+    at = datetime.fromisoformat(f"2026-03-03T{newest}+08:00")
+    assert day_after(at, time(8, 30)) == date(2026, 3, begins)
