@@ -13,7 +13,7 @@ pytest_plugins = ["tests.error_log", "tests.controls.plugin"]
 
 _TESTS = Path(__file__).parent
 _BY_FOLDER = {"unit", "model", "architecture", "docs", "contract", "integration", "e2e", "chaos"}
-_OWN_STACKS = ("tests/e2e/", "tests/chaos/", "tests/integration/local/", "tests/integration/compose/")
+_OWN_STACKS = ("tests/e2e/", "tests/chaos/", "tests/integration/local/")
 
 # A verdict must not hang on the machine's speed or on luck; `--hypothesis-profile=explore` looks for new examples.
 settings.register_profile("same", deadline=None, derandomize=True)
