@@ -14,6 +14,7 @@ from services.assignment.domain.rows import StrategyError
 from services.assignment.domain.strategy import Strategy, parse
 from services.assignment.settings import Settings
 from shared.clock import Clock, RealClock
+from shared.rules.loading import StrictLoader
 from shared.rules.rulebook import rulebook
 
 
@@ -50,8 +51,8 @@ def load_strategy(path: Path) -> Strategy:
         raise StrategyError(tuple(f"{path.name}: {fault}" for fault in error.faults)) from None
 
 
-class _Plain(yaml.SafeLoader):
-    """A loader that knows neither anchors nor aliases: a few lines of them stand for millions of values."""
+class _Plain(StrictLoader):
+    """A strict loader that knows neither anchors nor aliases: a few lines of them stand for millions of values."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Refuse a value that has a name, or is one. Raises ComposerError."""

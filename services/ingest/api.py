@@ -172,7 +172,7 @@ def _events(body: bytes, *, batched: bool) -> list[Any]:
     return decoded
 
 
-def _decoded(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON the body holds
+def _decoded(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:

@@ -24,13 +24,15 @@ class DataFileError(Permanent):
         self.remedy = remedy
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """YAML that refuses a key written twice; plain YAML would silently keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # refused below
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key!r} stands twice", key_node.start_mark
@@ -42,7 +44,7 @@ class _StrictLoader(yaml.SafeLoader):
 def read_mapping(path: Path) -> dict[str, Any]:
     """Return the mapping that the YAML file holds. Raises `DataFileError`."""
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise DataFileError(path.name, "", f"cannot be read ({error.strerror})", "put the file in place") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -53,8 +54,8 @@ class Desks:
         phones = [Caller.of(member) for member in STAFF if member.role == "phone_agent"]
         fields = [member for member in STAFF if member.role == "field_agent"]
         await asyncio.gather(
-            *(self._for_ever(lambda who=who: self._phone(who)) for who in phones),  # type: ignore[misc]  # mypy cannot type a default of a lambda
-            *(self._for_ever(lambda who=who: self._field(who)) for who in fields),  # type: ignore[misc]  # as above
+            *(self._for_ever(partial(self._phone, who)) for who in phones),
+            *(self._for_ever(partial(self._field, who)) for who in fields),
         )
 
     async def _for_ever(self, work: Callable[[], Any]) -> None:

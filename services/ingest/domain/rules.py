@@ -175,13 +175,13 @@ def may_hold_card_number(value: object) -> bool:
 def _collect(value: object, texts: list[str]) -> None:
     kind = type(value)
     if kind is str:
-        texts.append(value)  # type: ignore[arg-type]  # it is one
+        texts.append(value)  # type: ignore[arg-type]  # it is a str
     elif kind is dict:
-        for name, member in value.items():  # type: ignore[attr-defined]  # as above
+        for name, member in value.items():  # type: ignore[attr-defined]  # it is a dict
             texts.append(name)
             _collect(member, texts)
     elif kind is list:
-        for item in value:  # type: ignore[attr-defined]  # as above
+        for item in value:  # type: ignore[attr-defined]  # it is a list
             _collect(item, texts)
 
 

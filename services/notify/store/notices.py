@@ -154,7 +154,7 @@ async def add(connection: asyncpg.Connection, drafts: Sequence[Draft]) -> None:
     """Add notices; one that is there already stays as it is."""
     if drafts:
         rows = [{**msgspec.structs.asdict(draft), "notice_id": draft.notice_id} for draft in drafts]
-        await connection.execute(_ADD, _json(rows))
+        await connection.execute(_ADD, as_json(rows))
 
 
 async def due_partitions(connection: asyncpg.Connection, now: datetime, limit: int) -> list[int]:
@@ -200,30 +200,30 @@ async def claim(
 ) -> None:
     """Take due notices in hand: from here on they count as contacts. `holder`: `<instance>/<process>`."""
     if written:
-        await connection.execute(_CLAIM, _json(written), barrier_at, now, holder, LEASE)
+        await connection.execute(_CLAIM, as_json(written), barrier_at, now, holder, LEASE)
 
 
 async def put_off(connection: asyncpg.Connection, waits: Sequence[PutOff]) -> None:
     """Have notices wait."""
     if waits:
-        await connection.execute(_PUT_OFF, _json(waits))
+        await connection.execute(_PUT_OFF, as_json(waits))
 
 
 async def pause(connection: asyncpg.Connection, notice_ids: Sequence[str], reason: Reason, seconds: float) -> None:
     """Leave due notices alone for so many seconds of the machine's clock."""
     if notice_ids:
-        await connection.execute(_PAUSE, list(notice_ids), _json(reason), seconds)
+        await connection.execute(_PAUSE, list(notice_ids), as_json(reason), seconds)
 
 
 async def end(connection: asyncpg.Connection, ended: Sequence[Ended], now: datetime) -> None:
     """End notices of which nothing was handed over."""
     if ended:
-        await connection.execute(_END, _json(ended), now)
+        await connection.execute(_END, as_json(ended), now)
 
 
 async def record(connection: asyncpg.Connection, results: Sequence[Result], holder: str) -> set[str]:
     """Write what hand-overs came to; returns the notices that were still in this holder's hands."""
-    return {row["notice_id"] for row in await connection.fetch(_RECORD, _json(results), holder)}
+    return {row["notice_id"] for row in await connection.fetch(_RECORD, as_json(results), holder)}
 
 
 async def lost(connection: asyncpg.Connection, holder: str, limit: int) -> list[Notice]:
@@ -237,7 +237,7 @@ async def lost(connection: asyncpg.Connection, holder: str, limit: int) -> list[
 async def give_up(connection: asyncpg.Connection, ended: Sequence[Ended], now: datetime) -> None:
     """Take notices out of the hands of a process that is gone."""
     if ended:
-        await connection.execute(_GIVE_UP, _json(ended), now)
+        await connection.execute(_GIVE_UP, as_json(ended), now)
 
 
 async def erase(connection: asyncpg.Connection, customer_ids: Sequence[str]) -> None:
@@ -276,5 +276,6 @@ def _notices(rows: Sequence[asyncpg.Record]) -> list[Notice]:
     return [notice_of(row) for row in rows]
 
 
-def _json(rows: Any) -> str:  # noqa: ANN401 - whatever msgspec encodes
+def as_json(rows: object) -> str:
+    """Return rows as the text of a jsonb parameter."""
     return _encode(rows).decode()

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
-import msgspec
 from msgspec import Struct
 
 from services.notify.domain.notices import Notice
 from services.notify.domain.receipts import Delivery, Part, Receipt
-from services.notify.store.notices import COLUMNS, notice_of
+from services.notify.store.notices import COLUMNS, as_json, notice_of
 from shared.events.kinds import Reason
 
 EARLY: Final = timedelta(minutes=10)
 """So long before the answer a receipt may come; an older one of the same id is of a message that is no longer known."""
-
-_encode = msgspec.json.Encoder().encode
 
 _LEFT = """
 INSERT INTO sms_part AS held (gateway, message_id, notice_id, number, total, at)
@@ -80,13 +77,13 @@ async def left(connection: asyncpg.Connection, parts: Sequence[LeftPart]) -> set
     """Note parts that have left; returns the notices of which a receipt has been there before them."""
     if not parts:
         return set()
-    rows = await connection.fetch(_LEFT, _json(parts), EARLY)
+    rows = await connection.fetch(_LEFT, as_json(parts), EARLY)
     return {row["notice_id"] for row in rows if row["word"] is not None}
 
 
 async def told(connection: asyncpg.Connection, receipts: Sequence[Receipt]) -> set[str]:
     """Note receipts, one a part; returns the notices whose parts they name. Delivered stands, else the first word."""
-    rows = await connection.fetch(_TOLD, _json(receipts))
+    rows = await connection.fetch(_TOLD, as_json(receipts))
     return {row["notice_id"] for row in rows if row["notice_id"] is not None}
 
 
@@ -110,8 +107,4 @@ async def parts_of(connection: asyncpg.Connection, notice_ids: Collection[str]) 
 async def settle(connection: asyncpg.Connection, settled: Sequence[Settled], now: datetime) -> None:
     """Write what became of notices after they had left; their rows are locked."""
     if settled:
-        await connection.execute(_SETTLE, _json(settled), now)
-
-
-def _json(rows: Any) -> str:  # noqa: ANN401 - whatever msgspec encodes
-    return _encode(rows).decode()
+        await connection.execute(_SETTLE, as_json(settled), now)

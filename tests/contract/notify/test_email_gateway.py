@@ -28,7 +28,7 @@ class Server:
         self.port = 0
         self._server: asyncio.Server | None = None
 
-    async def handle_MAIL(  # noqa: N802 - likewise
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address.startswith("refused@"):
@@ -46,7 +46,7 @@ class Server:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - likewise
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         local = envelope.rcpt_tos[0].partition("@")[0]
         if local.startswith("data"):
             return f"{local.removeprefix('data')} refused"

@@ -13,7 +13,7 @@ from shared.bus import tails
 from shared.bus.bus import Bus
 from shared.bus.outbox import Cursor, next_segments
 from shared.bus.relabelling import place_of
-from shared.bus.streams import raise_epochs
+from shared.bus.streams import StreamKey, raise_epochs
 from shared.bus.tails import Tail, Tails
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.pool import borrow
@@ -56,6 +56,21 @@ async def _put_back(toys: Toys) -> None:
         await execute(toys.write_url, f"INSERT INTO {table} TABLE old_{table}")
 
 
+async def _forget_the_third(toys: Toys, reader: Bus) -> tuple[StreamKey, int]:
+    """Tell three facts and put the database back to where it knew two; returns the stream and its epoch."""
+    writer = toys.writer()
+    async with running(writer):
+        await _pay(writer, 0, 1)
+        await at_rest(writer, reader)
+        await _keep(toys)
+        await _pay(writer, 2)
+        await at_rest(writer, reader)
+    epoch, *_ = await _stream(toys)
+    await _put_back(toys)
+    [stream] = await fetch(toys.write_url, "SELECT topic, partition FROM outbox_stream")
+    return (stream["topic"], stream["partition"]), epoch
+
+
 async def _stream(toys: Toys) -> tuple[int, int, int, int]:
     [row] = await fetch(toys.write_url, "SELECT epoch, head, base_epoch, base FROM outbox_stream")
     return tuple(row)
@@ -90,21 +105,13 @@ async def test_facts_told_before_a_volume_was_rolled_back_are_missed_and_nothing
 @pytest.mark.expected_errors(FORGOTTEN, "stream forked")
 async def test_an_epoch_that_begins_before_the_last_one_has_a_number_goes_on_from_the_same_place(toys: Toys) -> None:
     """As when a standby is promoted under a service. Seen to fail where `published` stayed behind: a hole."""
-    writer, reader = toys.writer(), toys.reader()
+    reader = toys.reader()
     async with running(reader):
-        async with running(writer):
-            await _pay(writer, 0, 1)
-            await at_rest(writer, reader)
-            await _keep(toys)
-            await _pay(writer, 2)
-            await at_rest(writer, reader)
-        epoch, *_ = await _stream(toys)
-        await _put_back(toys)
-        [stream] = await fetch(toys.write_url, "SELECT topic, partition FROM outbox_stream")
+        key, epoch = await _forget_the_third(toys, reader)
         async with deciding(toys.write_url, toys.stage.partitions) as transactions:
             async with borrow(transactions.pool) as connection:
                 forgotten = Tail(Cursor(epoch, 3), "told-before")
-                begun, place = await place_of(connection, (stream["topic"], stream["partition"]), forgotten)
+                begun, place = await place_of(connection, key, forgotten)
                 assert (begun > epoch, place) == (True, Cursor(begun, 2))
             await transactions.transact(lambda uow: raise_epochs(uow.connection))
         again = toys.writer()
@@ -122,18 +129,10 @@ async def test_an_epoch_that_ends_before_its_first_number_was_sent_still_says_wh
     toys: Toys, again: str
 ) -> None:
     """Its facts wait meanwhile. Seen to fail with the base read from the stream's row: the reader saw a gap."""
-    writer, reader = toys.writer(), toys.reader()
+    reader = toys.reader()
     async with running(reader):
-        async with running(writer):
-            await _pay(writer, 0, 1)
-            await at_rest(writer, reader)
-            await _keep(toys)
-            await _pay(writer, 2)
-            await at_rest(writer, reader)
-        epoch, *_ = await _stream(toys)
-        await _put_back(toys)
-        [stream] = await fetch(toys.write_url, "SELECT topic, partition FROM outbox_stream")
-        key, forgotten = (stream["topic"], stream["partition"]), Tail(Cursor(epoch, 3), "told-before")
+        key, epoch = await _forget_the_third(toys, reader)
+        forgotten = Tail(Cursor(epoch, 3), "told-before")
         async with deciding(toys.write_url, toys.stage.partitions) as transactions:
             await transactions.transact(partial(post, customers=["c-0"], number=3))
             async with borrow(transactions.pool) as connection:

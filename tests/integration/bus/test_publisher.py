@@ -10,10 +10,11 @@ import asyncpg
 import pytest
 
 from shared.bus.bus import Bus
+from shared.bus.headers import Packed
 from shared.bus.leases import Leases
 from shared.bus.outbox import Cursor, Recorder, next_segments
 from shared.bus.publisher import _Stream
-from shared.bus.streams import Segment, append, raise_epochs
+from shared.bus.streams import Segment, StreamKey, append, raise_epochs
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.pool import borrow, open_pool
 from shared.events.registry import CARD
@@ -68,7 +69,7 @@ async def test_a_publisher_that_is_behind_holds_a_few_batches_of_facts_however_l
         stream, made = _Stream(), []
         for number in range(6):
             facts = {key: [packed("c-0", 700 * number + each) for each in range(700)]}
-            made += await transactions.transact(lambda uow, facts=facts: append(uow.connection, facts))  # type: ignore[misc]  # a default argument
+            made += await transactions.transact(partial(_append, facts=facts))
             stream.remember(made[-1])
         async with borrow(transactions.pool) as connection:
             read = await next_segments(connection, key, Cursor(0, 0))
@@ -78,6 +79,10 @@ async def test_a_publisher_that_is_behind_holds_a_few_batches_of_facts_however_l
     stream.drop_sent(Cursor(made[0].epoch, made[0].last))
     stream.remember(made[3])
     assert [segment.first for segment in stream.memory] == [701, 1401, 2101]
+
+
+async def _append(uow: UnitOfWork, facts: dict[StreamKey, list[Packed]]) -> list[Segment]:
+    return await append(uow.connection, facts)
 
 
 async def _halted(bus: Bus) -> bool:

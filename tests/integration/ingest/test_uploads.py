@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ async def others(stage: Stage) -> AsyncIterator[dict[str, tuple[FastAPI, str]]]:
             await exits.enter_async_context(app.router.lifespan_context(app))
             made[name] = (app, urls[name])
         for app in apps.values():
-            await until(lambda app=app: ready(app))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            await until(partial(ready, app))
         yield made
 
 
@@ -91,7 +92,7 @@ async def settled(apps: Sequence[FastAPI]) -> None:
     marks: list[int] = []
     while True:
         for app in apps:
-            await until(lambda app=app: at_rest(app))  # type: ignore[misc]  # as above
+            await until(partial(at_rest, app))
         before, marks = marks, [(await app.state.bus.idle()).mark for app in apps]
         if before == marks:
             return

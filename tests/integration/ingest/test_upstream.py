@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +298,7 @@ async def test_a_record_takes_effect_once_whoever_reads_and_however_often_it_beg
             await log.write([binary(of(f"{name}-{each}")) for each in range(20)] + [(b"[]", [])], partition)
         async with log.read() as one, log.read("1") as two:
             for app in (one, two):
-                await until(lambda app=app: at_rest(app))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+                await until(partial(at_rest, app))
             counts += Counter(outcomes(one)) + Counter(outcomes(two))
             assert len(await rejects(one)) == 2 * (number + 1)
     assert counts == {"accepted": 80, "rejected": 4}

@@ -58,18 +58,27 @@ class DiesBeforeWrite(Hands):
 
 
 @dataclass
-class Slow:
-    """A gateway that lets a test do something between the decision and the hand-over."""
+class Through:
+    """A gateway that hands on to another one."""
 
     inner: Gateway
-    meanwhile: Callable[[], Awaitable[None]]
-    seen: list[Message] = field(default_factory=list)
 
     async def start(self) -> None:
         await self.inner.start()
 
     async def stop(self) -> None:
         await self.inner.stop()
+
+    async def hand_over(self, message: Message, deadline: float | None) -> Answer:
+        return await self.inner.hand_over(message, deadline)
+
+
+@dataclass
+class Slow(Through):
+    """A gateway that lets a test do something between the decision and the hand-over."""
+
+    meanwhile: Callable[[], Awaitable[None]]
+    seen: list[Message] = field(default_factory=list)
 
     async def hand_over(self, message: Message, deadline: float | None) -> Answer:
         await self.meanwhile()

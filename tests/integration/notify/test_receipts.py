@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from services.notify.channels.gateway import Gateway
 from services.notify.channels.receiving import Delivered, ReceiptBox
 from services.notify.domain.delivery import Accepted, Answer, Message
 from services.notify.domain.receipts import Receipt, Word, delivery_of
@@ -19,7 +18,7 @@ from services.notify.store import receipts as store
 from services.notify.store.receipts import LeftPart
 from shared.events.notices import NoticeDelivered, NoticeSent, NoticeUndelivered
 from tests.integration.notify.conftest import House, Person, told, until
-from tests.integration.notify.test_at_most_once import due, gateways, quiet, senders
+from tests.integration.notify.test_at_most_once import Through, due, gateways, quiet, senders
 from tests.unit.notify.build import reminder_due
 
 
@@ -105,17 +104,10 @@ async def test_a_message_that_did_not_arrive_is_said_to_a_person_and_not_sent_ag
 
 
 @dataclass
-class Held:
+class Held(Through):
     """A gateway whose answer is kept back until the receipts of all parts are stored."""
 
-    inner: Gateway
     person: Person
-
-    async def start(self) -> None:
-        await self.inner.start()
-
-    async def stop(self) -> None:
-        await self.inner.stop()
 
     async def hand_over(self, message: Message, deadline: float | None) -> Answer:
         answer = await self.inner.hand_over(message, deadline)
@@ -147,17 +139,10 @@ async def test_receipts_that_another_replica_stored_before_the_answer_was_writte
 
 
 @dataclass
-class Nameless:
+class Nameless(Through):
     """A gateway that has lost what the centre called the parts that it took, or has it call them all the same."""
 
-    inner: Gateway
     called: str
-
-    async def start(self) -> None:
-        await self.inner.start()
-
-    async def stop(self) -> None:
-        await self.inner.stop()
 
     async def hand_over(self, message: Message, deadline: float | None) -> Answer:
         answer = await self.inner.hand_over(message, deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ AWAY = leave(date(2026, 2, 26), date(2026, 2, 27))
     ],
 )
 def test_a_case_keeps_its_collector_but_through_leaving_or_a_long_leave(
-    changes: dict[str, object], keeps: str, why: str | None
+    changes: dict[str, Any], keeps: str, why: str | None
 ) -> None:
     """Seven days are short, eight are long; leaves that follow each other are one.
 
@@ -36,7 +37,7 @@ def test_a_case_keeps_its_collector_but_through_leaving_or_a_long_leave(
     """
     story = by_phone("M4", colleague("P1"))
     turn = story.turn(at("02-27 10:00"))
-    assert assign(turn, roster(colleague("P1", **{"role": "phone_agent", **changes}), colleague("P2")))  # type: ignore[arg-type]  # the role is among the changes
+    assert assign(turn, roster(colleague("P1", **{"role": "phone_agent", **changes}), colleague("P2")))
     assert turn.case().collector == keeps
     told = [fact for fact in turn.facts if isinstance(fact, CaseAssigned)]
     assert [(fact.earlier_staff_id, fact.reasons[0].code) for fact in told] == ([("P1", why)] if why else [])

@@ -100,6 +100,8 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         ("a: &mapping {b: 1}", "anchors and aliases are not used here"),
         ("a: &text b", "anchors and aliases are not used here"),
         ("a: *unknown", "anchors and aliases are not used here"),
+        ("a: 1\na: 2", "the key 'a' stands twice"),  # the last one counted, and nobody was told
+        ("? [a]\n: 1", "unhashable key"),
     ],
 )
 def test_a_value_stands_where_it_is_written_and_nowhere_else(text: str, fault: str) -> None:

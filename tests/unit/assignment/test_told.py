@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.assignment.domain.folds import FOLDS, fold
@@ -18,7 +20,7 @@ from shared.events.notices import (
 from shared.events.registry import FACT_TYPES
 from tests.unit.assignment.given import WEDNESDAY, Story, by_phone
 
-KEYS = {
+KEYS: dict[str, Any] = {
     "notice_id": "N1",
     "customer_id": "C1",
     "staff_id": None,
@@ -30,12 +32,12 @@ KEYS = {
 }
 WHY = Reason("cn-card.night", "夜间", "Night")
 NOTICES: list[Fact] = [
-    NoticeSent(**KEYS, sent_at=WEDNESDAY, barrier_at=WEDNESDAY),  # type: ignore[arg-type]  # literals in a dict
-    NoticeDelivered(**KEYS, delivered_at=WEDNESDAY, parts=3),  # type: ignore[arg-type]  # as above
-    NoticeUndelivered(**KEYS, undelivered_at=WEDNESDAY, reason=WHY),  # type: ignore[arg-type]  # as above
-    NoticeFailed(**KEYS, failed_at=WEDNESDAY, code="refused", detail="x"),  # type: ignore[arg-type]  # as above
-    NoticeSuppressed(**KEYS, suppressed_at=WEDNESDAY, reason=WHY),  # type: ignore[arg-type]  # as above
-    NoticeUnconfirmed(**KEYS, unconfirmed_at=WEDNESDAY, barrier_at=None),  # type: ignore[arg-type]  # as above
+    NoticeSent(**KEYS, sent_at=WEDNESDAY, barrier_at=WEDNESDAY),
+    NoticeDelivered(**KEYS, delivered_at=WEDNESDAY, parts=3),
+    NoticeUndelivered(**KEYS, undelivered_at=WEDNESDAY, reason=WHY),
+    NoticeFailed(**KEYS, failed_at=WEDNESDAY, code="refused", detail="x"),
+    NoticeSuppressed(**KEYS, suppressed_at=WEDNESDAY, reason=WHY),
+    NoticeUnconfirmed(**KEYS, unconfirmed_at=WEDNESDAY, barrier_at=None),
 ]
 
 
@@ -51,7 +53,7 @@ def test_what_became_of_a_reminder_is_told_in_words(notice: Fact) -> None:
 
 def test_a_notice_about_no_case_changes_nothing() -> None:
     turn = Story().turn(WEDNESDAY)
-    report = NoticeSent(**{**KEYS, "case_id": None}, sent_at=WEDNESDAY, barrier_at=None)  # type: ignore[arg-type]  # as above
+    report = NoticeSent(**{**KEYS, "case_id": None}, sent_at=WEDNESDAY, barrier_at=None)
     assert fold(turn, report) == "no_case"
     assert turn.entries == []
 
