@@ -43,7 +43,7 @@ LEFT JOIN outbox_published p USING (topic, partition) WHERE (topic, partition) =
 _NEXT_FACTS = 2000
 """About so many facts are read at once: a few batches for Kafka, however large the segments are."""
 
-_NEXT = f"""
+_NEXT = """
 SELECT epoch, first, body, base_epoch, base FROM (
     SELECT *, sum(count) OVER (ORDER BY epoch, first) - count AS before FROM (
         SELECT * FROM outbox_segment
@@ -51,8 +51,8 @@ SELECT epoch, first, body, base_epoch, base FROM (
         ORDER BY epoch, first LIMIT 64
     ) AS next
 ) AS counted
-WHERE before < {_NEXT_FACTS} ORDER BY epoch, first
-"""  # noqa: S608 - our own number
+WHERE before < $5 ORDER BY epoch, first
+"""
 
 _PENDING = """
 SELECT topic, partition, max(epoch) AS epoch, max(first + count - 1) AS last FROM outbox_segment GROUP BY 1, 2
@@ -114,7 +114,7 @@ async def load_stream(connection: asyncpg.Connection, key: StreamKey) -> tuple[i
 
 async def next_segments(connection: asyncpg.Connection, key: StreamKey, after: Cursor) -> list[Segment]:
     """Return the segments of one epoch above `after` that follow one another without a hole."""
-    return chain(key, await connection.fetch(_NEXT, *key, *after))
+    return chain(key, await connection.fetch(_NEXT, *key, *after, _NEXT_FACTS))
 
 
 def chain(key: StreamKey, rows: Iterable[Row]) -> list[Segment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -81,7 +82,7 @@ def test_a_receipt_is_confirmed_when_it_is_stored_and_not_before() -> None:
     box = ReceiptBox()
     for number in range(3):
         receipt = Receipt("first", str(number), "DELIVRD")
-        box.waiting.append(Delivered(receipt, lambda number=number: confirmed.append(number)))  # type: ignore[misc]  # a default argument
+        box.waiting.append(Delivered(receipt, partial(confirmed.append, number)))
     taken = box.waiting[:2]
     assert confirmed == []
     box.stored(taken)
