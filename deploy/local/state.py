@@ -21,6 +21,14 @@ _LOCK_SECONDS = 1.0
 
 _PORTS = range(20_000, 30_000)
 """Below the range from which the kernel takes ports for outgoing connections (32768 upwards)."""
+
+_BLOCK = 100
+_guards: dict[int, socket.socket] = {}
+"""The blocks of ports that this process holds, by their first one."""
+
+_given: set[int] = set()
+"""What this process has given out: no two of its own stacks meet either."""
+
 _OWN_FOLDERS = ("kafka", "logs", "mail", "postgres", "postgres.new", "sms", "telemetry")
 _SMPP_PASSWORD_BYTES = 6
 """Becomes 8 characters, the most that SMPP 3.4 has room for."""
@@ -157,13 +165,17 @@ class StateDir:
 
 
 def choose_ports(names: tuple[str, ...], recorded: dict[str, int]) -> dict[str, int]:
-    """A free port for each name, the recorded one where it is free; no port is given twice."""
-    chosen = {name: recorded[name] for name in names if name in recorded and is_free(recorded[name])}
+    """A free port for each name, the recorded one where it can be had; no port is given twice.
+
+    What is given here stays this process's as long as it lives, whether or not anything listens there yet.
+    """
+    chosen = {name: recorded[name] for name in names if name in recorded and _is_ours(recorded[name])}
     taken = set(chosen.values()) | set(recorded.values())
     for name in names:
         if name not in chosen:
-            chosen[name] = _free_port(taken)
+            chosen[name] = _free_port(taken | _given)
             taken.add(chosen[name])
+    _given.update(chosen.values())
     return chosen
 
 
@@ -178,13 +190,34 @@ def is_free(port: int) -> bool:
     return True
 
 
+def _is_ours(port: int) -> bool:
+    return port in _PORTS and port % _BLOCK != 0 and is_free(port) and _hold(port - port % _BLOCK)
+
+
+def _hold(block: int) -> bool:
+    """Hold the block of ports that begins here, unless another process does: whoever has bound its first port.
+
+    Two stacks that choose at the same moment, or one whose parts are not all running, so never meet at a port.
+    """
+    if block not in _guards:
+        guard = socket.socket()
+        try:
+            guard.bind((HOST, block))
+        except OSError:
+            guard.close()
+            return False
+        _guards[block] = guard
+    return True
+
+
 def _free_port(taken: set[int]) -> int:
-    """Starts at a random place, so that two stacks that choose at the same moment differ."""
-    first = secrets.randbelow(len(_PORTS))
-    for step in range(len(_PORTS)):
-        port = _PORTS[(first + step) % len(_PORTS)]
-        if port not in taken and is_free(port):
-            return port
+    others = list(_PORTS[::_BLOCK])
+    secrets.SystemRandom().shuffle(others)
+    for block in (*_guards, *others):
+        if _hold(block):
+            for port in range(block + 1, block + _BLOCK):
+                if port not in taken and is_free(port):
+                    return port
     raise MissingPartError(
         f"no free port on {HOST} between {_PORTS.start} and {_PORTS.stop - 1}", "stop what listens there"
     )

@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,19 @@ def test_taken_recorded_port_is_replaced() -> None:
         taken = server.getsockname()[1]
         assert not is_free(taken)
         assert choose_ports(("kafka",), {"kafka": taken})["kafka"] != taken
+
+
+def test_two_processes_are_never_given_the_same_port_though_nothing_listens_there() -> None:
+    names = tuple(f"part-{number}" for number in range(150))
+    mine = choose_ports(names, {})
+    there = f"from deploy.local.state import choose_ports; print(*choose_ports({names!r}, {mine!r}).values())"
+    theirs = subprocess.run([sys.executable, "-c", there], check=True, capture_output=True, text=True).stdout.split()
+    assert len(set(theirs)) == len(names)
+    assert not {*map(int, theirs)} & {*mine.values()}
+
+
+def test_a_process_gives_no_port_twice_though_nothing_listens_there() -> None:
+    assert choose_ports(("ingest",), {}) != choose_ports(("ingest",), {})
 
 
 def test_no_port_is_given_twice_nor_to_a_part_that_is_not_started_now() -> None:
