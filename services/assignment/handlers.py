@@ -1,7 +1,7 @@
 """Takes facts in: one load, pure folds in memory, one guarded write.
 
-A batch is of one partition number; its customers are loaded in one statement and written in one. What a fact means
-stands in `domain/folds.py`; the plan's steps are taken by the timer.
+The customers of a batch are loaded in one statement and written in one. What a fact means stands in `domain/folds.py`;
+the plan's steps are taken by the timer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from services.assignment.domain.folds import FOLDS, fold
 from services.assignment.domain.policy import Policy
 from services.assignment.recording import Work, record
 from services.assignment.store import customers, erasing
-from shared.bus.handling import BatchHandler
 from shared.bus.outcomes import DONE, Dead, Outcome, Skip
+from shared.bus.taking import BatchHandler
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.kinds import Erasure, Fact
 from shared.events.registry import CARD, CONTACTS, NOTICES, RISK, VISITS, Topic
@@ -34,7 +34,7 @@ def batch_handler(policy: Policy) -> BatchHandler:
 
 
 async def take_batch(batch: Sequence[Incoming], uow: UnitOfWork, policy: Policy) -> Sequence[Outcome]:
-    """Take in the facts of one partition number; one outcome a fact, in order."""
+    """Take in a batch of facts; one outcome a fact, in order."""
     about_customers = [item for item in batch if getattr(item.fact, "customer_id", None) is not None]
     held = await customers.load_customers(uow.connection, (item.key for item in about_customers))
     works = {key: Work.on(each, uow, policy) for key, each in held.items()}

@@ -1,6 +1,6 @@
 """Takes facts in: one load, pure folds in memory, withdrawals decided from all that is known, one guarded write.
 
-A batch is of one partition number; its customers are loaded in one statement and written in one.
+The customers of a batch are loaded in one statement and written in one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from services.fieldvisit.domain.visiting import accepted
 from services.fieldvisit.domain.withdrawing import settle
 from services.fieldvisit.recording import Telling, record
 from services.fieldvisit.store import Change, Held
-from shared.bus.handling import BatchHandler
 from shared.bus.outcomes import DONE, Dead, Outcome, Skip
+from shared.bus.taking import BatchHandler
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.card import AccountCured, AccountOverdueReported, PaymentPosted, StopSet
 from shared.events.cases import CaseClosed, CaseHandedOver, CaseRecalled, ContactLogged
@@ -87,7 +87,7 @@ def batch_handler(desk: Desk) -> BatchHandler:
 
 
 async def take_batch(batch: Sequence[Incoming], uow: UnitOfWork, desk: Desk) -> Sequence[Outcome]:
-    """Take in the facts of one partition number; one outcome a fact, in order."""
+    """Take in a batch of facts; one outcome a fact, in order."""
     about_customers = [item for item in batch if not isinstance(item.fact, StaffChanged)]
     held = await store.load_customers(uow.connection, (item.key for item in about_customers))
     cases = {key: _Case(each) for key, each in held.items()}

@@ -30,7 +30,7 @@ _NO_CHANGE = Skip("no_change")
 
 
 async def handle(batch: Sequence[Incoming], uow: UnitOfWork) -> Sequence[Outcome]:
-    """Take a batch of one partition number into the database: one load, one guarded save, sets of new rows."""
+    """Take a batch into the database: one load, one guarded save, sets of new rows."""
     await _keep_colleagues(batch, uow)
     about = {item.key for item in batch if type(item.fact) in FOLDS or isinstance(item.fact, ReminderDue)}
     held = await customers.load(uow.connection, about) if about else {}

@@ -20,7 +20,6 @@ from shared.bus.compaction import Subjects
 from shared.bus.consumer import Consumer
 from shared.bus.decoding import Decoder
 from shared.bus.erasing import with_erasing
-from shared.bus.handling import BatchHandler
 from shared.bus.history import begin_if_other, started_at
 from shared.bus.jobs import Job
 from shared.bus.limits import FactLimits
@@ -30,6 +29,7 @@ from shared.bus.producing import Producing
 from shared.bus.publisher import Publisher
 from shared.bus.streams import Segment
 from shared.bus.tails import Tails
+from shared.bus.taking import BatchHandler
 from shared.bus.timers import Timer, deferred_timer, run_timer
 from shared.bus.unit_of_work import Transactions, UnitOfWork
 from shared.bus.watching import BrokerWatch
@@ -84,7 +84,8 @@ class Idle:
 class Bus:
     """Composes one service's publisher, consumer, timers and transactions from its settings.
 
-    `handle` gets the facts of `subscriptions` whose model is in `handles`, in batches of one partition number.
+    `handle` gets the facts of `subscriptions` whose model is in `handles`, in batches of one or several partition
+    numbers, each topic's in the order of its streams.
     `sweeps`: of compacted topics, whom the service holds data of, so that a missed erasure can be made up for (C4).
     `jobs`: what else runs as long as the bus does.
     """

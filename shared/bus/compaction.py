@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from shared.bus import positions
 from shared.bus.partitions import partition_of
-from shared.bus.positions import NotOwner, Position
+from shared.bus.positions import Move, NotOwner, Position
 from shared.bus.topics import COMPACTION_LAG, TOMBSTONES_KEPT
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.envelope import Envelope
@@ -144,7 +144,7 @@ class Sweep(Struct, frozen=True):
         Raises:
             NotOwner: somebody else reads the stream.
         """
-        await positions.move(uow.connection, self.partition, {self.topic.name: at}, {self.topic.name: at})
+        await positions.move(uow.connection, [Move(self.partition, {self.topic.name: at}, {self.topic.name: at})])
         keys = [key for key, _ in subjects]
         rows = await uow.connection.fetch(_UNSEEN, self.topic.name, self.partition, keys)
         unseen = {row["key"] for row in rows}

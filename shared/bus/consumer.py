@@ -18,9 +18,11 @@ from shared.bus import clients
 from shared.bus.background import end, keep_running
 from shared.bus.compaction import Subjects
 from shared.bus.decoding import Decoder
-from shared.bus.handling import BatchHandler, Handling
+from shared.bus.handling import Handling
 from shared.bus.publisher import Publisher
 from shared.bus.reading import PartitionLoop, Surroundings
+from shared.bus.rounds import Rounds
+from shared.bus.taking import BatchHandler, Taking
 from shared.bus.topics import check_partitions
 from shared.bus.unit_of_work import Transactions
 from shared.events.kinds import Fact
@@ -62,9 +64,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._settings = settings
         self._group = f"{settings.namespace}.{service}"
         self._member = f"{service}-{settings.instance}"
-        self._transactions = transactions
         self._publisher = publisher
-        self._handle = handle
+        self._rounds = Rounds(Taking(transactions, handle, metrics))
         self._decoder = Decoder(handles)
         self._metrics = metrics
         self._loops: dict[int, PartitionLoop] = {}
@@ -113,8 +114,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         finally:
             self._member_of_group = False
             self._around = None
-            await self.on_partitions_revoked(())
-            await clients.stop(kafka.stop)
+            try:
+                await self.on_partitions_revoked(())
+            finally:  # whoever stops the service gives it a second, and then cancels once more
+                await self._rounds.stop()
+                await clients.stop(kafka.stop)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Let each running batch end, within bounds, and drop what is buffered; all partitions are given back."""
@@ -131,7 +135,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             return
         await self.on_partitions_revoked(())  # there is none left after a revocation; two of one number would fight
         for partition in sorted({tp.partition for tp in assigned}):
-            handling = Handling(self._transactions, self._handle, self._metrics, partition)
+            handling = Handling(self._rounds, partition)
             loop = self._loops[partition] = PartitionLoop(around, handling, partition)
             job = keep_running(f"read partition {partition}", partial(self._read, loop, partition))
             self._tasks[partition] = asyncio.get_running_loop().create_task(job)

@@ -14,10 +14,10 @@ import asyncpg
 
 from shared.bus import letter_rows
 from shared.bus.dead_letters import headers_from_json
-from shared.bus.handling import BatchHandler
 from shared.bus.headers import numbers_of
 from shared.bus.letter_rows import Acted
 from shared.bus.outcomes import DONE, Outcome, Skip
+from shared.bus.taking import BatchHandler
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.kinds import Erasure
 

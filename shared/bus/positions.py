@@ -41,6 +41,18 @@ class Position(Struct, frozen=True):
         return f"{self.epoch}:{self.sequence}"
 
 
+class Move(Struct, frozen=True):
+    """The positions of one partition number as they were and are to be, by topic.
+
+    `ends`: where each log is known to end; whose position gets there has been read to the end just now.
+    """
+
+    partition: int
+    old: Mapping[str, Position]
+    new: Mapping[str, Position]
+    ends: Mapping[str, int] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Stopped:
     """The stream is not read any further until a person has looked.
@@ -140,20 +152,21 @@ WHERE partition = $1 AND topic = ANY ($2::text[])
 
 _MOVE = """
 WITH wanted AS (
-    SELECT * FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-        $8::bigint[], $9::text[], $10::jsonb[], $11::boolean[], $12::bigint[])
-    AS w (topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen, adopt, log_end)
+    SELECT * FROM unnest($1::integer[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+        $7::bigint[], $8::bigint[], $9::text[], $10::jsonb[], $11::boolean[], $12::bigint[])
+    AS w (partition, topic, old_epoch, old_sequence, old_offset, epoch, sequence, log_offset, last_id, seen, adopt,
+        log_end)
 ), mine AS (
-    SELECT p.topic FROM inbox_position p JOIN wanted w ON w.topic = p.topic
-    WHERE p.partition = $1 AND p.state = 'running'
+    SELECT p.topic, p.partition FROM inbox_position p JOIN wanted w USING (topic, partition)
+    WHERE p.state = 'running'
         AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
-    ORDER BY p.topic FOR UPDATE OF p
+    ORDER BY p.partition, p.topic FOR UPDATE OF p
 )
 UPDATE inbox_position p
 SET epoch = w.epoch, sequence = w.sequence, log_offset = w.log_offset, last_id = w.last_id, seen = w.seen,
     adopt = w.adopt, at = CASE WHEN w.log_offset >= w.log_end THEN clock_timestamp() ELSE p.at END
-FROM wanted w JOIN mine USING (topic)
-WHERE p.partition = $1 AND p.topic = w.topic
+FROM wanted w JOIN mine USING (topic, partition)
+WHERE (p.topic, p.partition) = (w.topic, w.partition)
     AND (p.epoch, p.sequence, p.log_offset) = (w.old_epoch, w.old_sequence, w.old_offset)
 RETURNING p.topic, EXISTS (SELECT FROM deferred) OR EXISTS (SELECT FROM dead_letter WHERE state = 'open') AS queues
 """
@@ -191,27 +204,20 @@ def _position(row: asyncpg.Record | None) -> Position | Stopped:
     return Position(row["epoch"], row["sequence"], row["log_offset"], row["last_id"], seen, row["adopt"])
 
 
-async def move(
-    connection: asyncpg.Connection,
-    partition: int,
-    old: Mapping[str, Position],
-    new: Mapping[str, Position],
-    ends: Mapping[str, int] | None = None,
-) -> bool:
-    """Move the positions of the topics in `new`, first thing in the transaction.
+async def move(connection: asyncpg.Connection, moves: Sequence[Move]) -> bool:
+    """Move positions, first thing in the transaction; all of them, or none.
 
-    `ends`: where each log is known to end; whose position gets there has been read to the end just now.
     Returns whether any fact waits or lies dead in this database: no other statement is needed to know that none does.
 
     Raises:
         NotOwner: a row is not at its old value any more.
     """
-    topics = sorted(new)
-    before, after = [old[topic] for topic in topics], [new[topic] for topic in topics]
+    wanted = [(each, topic) for each in moves for topic in sorted(each.new)]
+    before, after = [each.old[topic] for each, topic in wanted], [each.new[topic] for each, topic in wanted]
     rows = await connection.fetch(
         _MOVE,
-        partition,
-        topics,
+        [each.partition for each, _ in wanted],
+        [topic for _, topic in wanted],
         [position.epoch for position in before],
         [position.sequence for position in before],
         [position.offset for position in before],
@@ -221,10 +227,11 @@ async def move(
         [position.last_id for position in after],
         [msgspec.json.encode(position.seen).decode() for position in after],
         [position.adopt for position in after],
-        [(ends or {}).get(topic) for topic in topics],
+        [each.ends.get(topic) for each, topic in wanted],
     )
-    if len(rows) != len(topics):
-        raise NotOwner(f"partition {partition}: {len(rows)} of {len(topics)} positions are as I knew them")
+    if len(rows) != len(wanted):
+        partitions = ", ".join(str(each.partition) for each in moves)
+        raise NotOwner(f"partition {partitions}: {len(rows)} of {len(wanted)} positions are as I knew them")
     return any(row["queues"] for row in rows)
 
 

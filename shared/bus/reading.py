@@ -18,9 +18,10 @@ from shared.bus import compaction, failpoints, positions
 from shared.bus.compaction import CatchUp, Subjects, Sweep
 from shared.bus.decoding import Decoder, Raw
 from shared.bus.forks import Fork, Stale
-from shared.bus.handling import HandlerBroken, Handling, Read
+from shared.bus.handling import HandlerBroken, Handling
 from shared.bus.headers import numbers_of, text_of
 from shared.bus.positions import NotOwner, Position, Stopped
+from shared.bus.taking import Read
 from shared.bus.unreadable import one_by_one
 from shared.db.faults import is_retriable
 from shared.db.pool import borrow
@@ -65,7 +66,7 @@ class Surroundings:
 
 
 class PartitionLoop:
-    """Everything of one partition number: its topics' facts, in one fixed order, into one transaction a batch."""
+    """Everything of one partition number: its topics' facts, in one fixed order, in batches."""
 
     def __init__(self, around: Surroundings, handling: Handling, partition: int) -> None:
         self._around = around

@@ -17,10 +17,10 @@ import asyncpg
 
 from shared.bus import deferred
 from shared.bus.decoding import Raw
-from shared.bus.handling import ATTEMPTS, settle_facts
 from shared.bus.headers import numbers_of
 from shared.bus.outcomes import Dead
 from shared.bus.parking import in_order
+from shared.bus.taking import ATTEMPTS, settle_facts
 from shared.bus.unit_of_work import UnitOfWork
 from shared.db.faults import is_retriable
 

@@ -14,9 +14,9 @@ from services.scoring.settings import Settings
 from services.scoring.timers import ageing
 from shared.bus.bus import Bus, NotStarted
 from shared.bus.consumer import Consumer
-from shared.bus.handling import BatchHandler
 from shared.bus.positions import subscribe
 from shared.bus.publisher import Publisher
+from shared.bus.taking import BatchHandler
 from shared.clock import SteppedClock
 from shared.db.migrate import migrate, subscriptions_of
 from tests.chaos.rig import PARTITIONS, Rig

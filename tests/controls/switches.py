@@ -7,7 +7,7 @@ where it finds nothing to take away, so a switch that has lost its hold is seen.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,16 +22,16 @@ from services.notify.domain.decision import Send, still_owing
 from services.notify.domain.delivery import Answer, AnswerLost, Next
 from services.notify.domain.model import Customer, Reminder
 from services.notify.store import customers, notices
-from shared.bus import handling, outbox, positions, publisher, streams
+from shared.bus import outbox, positions, publisher, streams, taking
 from shared.bus.bus import Bus
 from shared.bus.decoding import Decoded
-from shared.bus.handling import BatchHandler
 from shared.bus.headers import Numbers
 from shared.bus.outcomes import Dead, Outcome
 from shared.bus.parking import Parked
-from shared.bus.positions import Position, Stopped
+from shared.bus.positions import Move, Position, Stopped
 from shared.bus.reading import PartitionLoop
 from shared.bus.streams import Segment, StreamKey
+from shared.bus.taking import BatchHandler
 from shared.bus.unit_of_work import UnitOfWork
 from shared.events.registry import Topic
 from shared.web import idempotency
@@ -75,7 +75,7 @@ def fence(patch: pytest.MonkeyPatch) -> None:
 
 def fence_first(patch: pytest.MonkeyPatch) -> None:
     """A position moves after the facts were handled."""
-    move, settle_facts = positions.move, handling.settle_facts
+    move, settle_facts = positions.move, taking.settle_facts
     put_off: dict[int, tuple[Any, ...]] = {}
 
     async def moved_later(connection: asyncpg.Connection, *how: Any) -> bool:
@@ -90,21 +90,15 @@ def fence_first(patch: pytest.MonkeyPatch) -> None:
         return outcomes
 
     patch.setattr(positions, "move", moved_later)
-    patch.setattr(handling, "settle_facts", settled_then_moved)
+    patch.setattr(taking, "settle_facts", settled_then_moved)
 
 
 def one_transaction(patch: pytest.MonkeyPatch) -> None:
     """A position moves in a transaction of its own, before the effect's."""
     move = positions.move
 
-    async def moved_alone(
-        connection: asyncpg.Connection,
-        partition: int,
-        old: Mapping[str, Position],
-        new: Mapping[str, Position],
-        ends: Mapping[str, int] | None = None,
-    ) -> None:
-        await move(connection, partition, old, new, ends)
+    async def moved_alone(connection: asyncpg.Connection, moves: Sequence[Move]) -> None:
+        await move(connection, moves)
         await connection.execute("COMMIT")
         await connection.execute("BEGIN")
 

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from shared.bus import parking, replaying
 from shared.bus.bus import Bus
 from shared.bus.decoding import Decoder, Raw
-from shared.bus.handling import BREAKER, HandlerBroken, Handling, Read, settle_facts
+from shared.bus.handling import BREAKER, HandlerBroken, Handling
 from shared.bus.headers import Numbers, Packed, numbers_of, to_headers
 from shared.bus.outcomes import DONE, Dead, Later, Outcome
 from shared.bus.positions import Position
+from shared.bus.rounds import Rounds
+from shared.bus.taking import Read, Taking, settle_facts
 from shared.bus.timers import run_deferred
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.clock import FrozenClock
@@ -142,7 +144,7 @@ async def desk_of(toys: Toys) -> AsyncIterator[Desk]:
     )
     async with deciding(toys.read_url, 2, "scoring", clock) as transactions:
         bus._pool, bus._transactions = transactions.pool, transactions
-        yield Desk(bus, handler, clock, toys.read_url, Handling(transactions, handler, bus.metrics, 0))
+        yield Desk(bus, handler, clock, toys.read_url, Handling(Rounds(Taking(transactions, handler, bus.metrics)), 0))
 
 
 def of(numbers: Sequence[int], customer: str = "c-0") -> list[Record]:

@@ -9,10 +9,12 @@ import pytest
 
 from shared.bus.bus import Bus
 from shared.bus.decoding import Decoder, Raw
-from shared.bus.handling import Handling, Read
+from shared.bus.handling import Handling
 from shared.bus.headers import Numbers
 from shared.bus.outcomes import Outcome
 from shared.bus.positions import NotOwner, Position, Stopped, load, subscribe
+from shared.bus.rounds import Rounds
+from shared.bus.taking import Read, Taking
 from shared.bus.unit_of_work import Incoming, UnitOfWork
 from shared.events.card import PaymentPosted
 from shared.events.registry import CARD, RISK
@@ -204,8 +206,8 @@ async def test_a_wrong_hint_loses_nothing_and_does_nothing_twice(toys: Toys) -> 
 async def test_a_zombie_whose_partition_moved_cannot_commit_and_its_effect_is_rolled_back(toys: Toys) -> None:
     """Seen to fail with the old value left out of the condition on which a position moves."""
     async with deciding(toys.read_url, toys.stage.partitions) as transactions:
-        owner = Handling(transactions, count_payments, Metrics(), 0)
-        zombie = Handling(transactions, count_payments, Metrics(), 0)
+        owner = Handling(Rounds(Taking(transactions, count_payments, Metrics())), 0)
+        zombie = Handling(Rounds(Taking(transactions, count_payments, Metrics())), 0)
         old = {"card": Position()}
         new = Position(epoch=7, sequence=1, offset=1, last_id="x")
         await owner.take([Read("card", new, None)], old)
@@ -229,7 +231,7 @@ async def test_a_zombie_learns_that_it_is_one_before_its_handler_has_done_any_wo
     decoder = Decoder({PaymentPosted})
     decoded = decoder.decode(Raw("card", 0, 0, "c-0", record.headers, record.value, Numbers(7, 1, (0, 0))))
     async with deciding(toys.read_url, toys.stage.partitions) as transactions:
-        zombie = Handling(transactions, count, Metrics(), 0)
+        zombie = Handling(Rounds(Taking(transactions, count, Metrics())), 0)
         await execute(toys.read_url, "UPDATE inbox_position SET sequence = 1, log_offset = 1 WHERE partition = 0")
         with pytest.raises(NotOwner):
             await zombie.take([Read("card", Position(7, 1, 1, "x"), decoded)], {"card": Position()})

@@ -20,13 +20,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from shared.bus.bus import Bus
-from shared.bus.handling import BatchHandler
 from shared.bus.inbox_tables import add_inbox_histories, add_inbox_scans
 from shared.bus.limits import FactLimits
 from shared.bus.outbox_tables import add_outbox_acts, add_outbox_keeping
 from shared.bus.outcomes import DONE, Outcome
 from shared.bus.positions import subscribe
 from shared.bus.tables import bus_tables_v1, bus_tables_v2, bus_tables_v3, bus_tables_v4, bus_tables_v5
+from shared.bus.taking import BatchHandler
 from shared.bus.unit_of_work import Incoming, Transactions, UnitOfWork
 from shared.clock import Clock, FrozenClock
 from shared.db.guard import all_saved
