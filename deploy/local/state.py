@@ -1,5 +1,6 @@
 """The state folder of one local stack: ports, passwords, logs, data. Two stacks side by side have two folders."""
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -207,6 +208,7 @@ def _hold(block: int) -> bool:
             guard.close()
             return False
         _guards[block] = guard
+        atexit.register(guard.close)
     return True
 
 
