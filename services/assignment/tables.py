@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Index, Integ
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from services.assignment.domain.staff import WORKED
 from shared.bus.tables import add_bus_tables
 from shared.web.idempotency import idempotency_table
 
@@ -78,7 +79,7 @@ class CustomerRow(Table, table=True):
         Index("customer_field_agent", "field_agent", postgresql_where=text("field_agent IS NOT NULL")),
         Index("customer_decided_by", "decided_by", postgresql_where=text("status = 'open'")),
         Index("customer_proposed", "customer_id", postgresql_where=text("proposed IS NOT NULL")),
-        Index("customer_held", "collector", postgresql_where=text("queue IS NOT NULL")),
+        Index("customer_held", "collector", postgresql_where=text(f"queue IN {WORKED!r}")),
     )
 
     customer_id: str = _text(key=True)

@@ -94,6 +94,9 @@ class ReportRow(Table, table=True):
     traceparent: str = _text()
 
 
+_OPEN = "state IN ('due', 'waiting')"
+
+
 class NoticeRow(Table, table=True):
     """One message to one person: what was asked for, what became of it, and what exactly was handed over.
 
@@ -105,7 +108,8 @@ class NoticeRow(Table, table=True):
     __tablename__ = "notice"
     __table_args__ = (
         Index("notice_natural_key", "natural_key", unique=True),
-        Index("notice_due", "due", postgresql_where=text("state IN ('due', 'waiting')")),
+        Index("notice_due", "due", postgresql_where=text(_OPEN)),
+        Index("notice_report_due", "due", postgresql_where=text(f"{_OPEN} AND staff_id IS NOT NULL")),
         Index("notice_sending", "lease_until", postgresql_where=text("state = 'sending'")),
         Index("notice_order", "created_at", "notice_id"),
         Index("notice_customer", "customer_id", "created_at", "notice_id"),

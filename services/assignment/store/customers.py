@@ -42,10 +42,10 @@ SELECT EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IS 
     OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector IN ({_LEFT}))
     OR EXISTS (SELECT 1 FROM customer WHERE queue IN {_WORKED} AND collector = ANY ($1::text[]))
 """  # noqa: S608 - every part is ours
-# The part of `queue` that the index `customer_held` goes by is said too: none of those at law uses up a capacity.
+# None of those at law uses up a capacity.
 _LOADS = f"""
 SELECT collector, count(*) AS cases FROM customer
-WHERE queue IS NOT NULL AND queue IN {_WORKED} AND collector IS NOT NULL GROUP BY 1
+WHERE queue IN {_WORKED} AND collector IS NOT NULL GROUP BY 1
 """  # noqa: S608 - every part is ours
 _GONE = """
 field_agent IS NOT NULL AND (field_agent = ANY ($1::text[])
