@@ -173,15 +173,14 @@ def may_hold_card_number(value: object) -> bool:
 
 
 def _collect(value: object, texts: list[str]) -> None:
-    kind = type(value)
-    if kind is str:
-        texts.append(value)  # type: ignore[arg-type]  # it is a str
-    elif kind is dict:
-        for name, member in value.items():  # type: ignore[attr-defined]  # it is a dict
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, dict):
+        for name, member in value.items():
             texts.append(name)
             _collect(member, texts)
-    elif kind is list:
-        for item in value:  # type: ignore[attr-defined]  # it is a list
+    elif isinstance(value, list):
+        for item in value:
             _collect(item, texts)
 
 

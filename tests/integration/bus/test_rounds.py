@@ -95,6 +95,28 @@ async def desk_of(toys: Toys) -> AsyncIterator[Desk]:
         await rounds.stop()
 
 
+@asynccontextmanager
+async def impatient_desk_of(toys: Toys, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    """The same, each with one payment taken, whose database does not wait long for a row."""
+    monkeypatch.setitem(pool._SESSION, "lock_timeout", "100ms")
+    async with desk_of(toys) as desk:
+        desk.goes_on.set()
+        await asyncio.gather(*(desk.read(partition, 1) for partition in range(PARTITIONS)))
+        yield desk
+
+
+@asynccontextmanager
+async def rows_held(url: str, *customers: str) -> AsyncIterator[None]:
+    """Hold these customers' rows on a connection of its own."""
+    holder = await asyncpg.connect(url)
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM toy WHERE customer_id = ANY ($1::text[]) FOR UPDATE", list(customers))
+            yield
+    finally:
+        await holder.close()
+
+
 async def test_what_is_ready_together_takes_effect_in_one_transaction(desk: Desk) -> None:
     await asyncio.gather(desk.read(0, 1, 2), desk.read(1, 1), desk.read(2, 1, 2, 3))
     assert desk.rounds == [["c-0", "c-1", "c-2"]]
@@ -161,13 +183,8 @@ async def test_whoever_cannot_have_a_customers_row_holds_up_the_others_once(
     toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail without the memory of trouble: the others met it in a round again, and waited for it once more."""
-    monkeypatch.setitem(pool._SESSION, "lock_timeout", "100ms")
-    async with desk_of(toys) as desk:
-        desk.goes_on.set()
-        await asyncio.gather(*(desk.read(partition, 1) for partition in range(PARTITIONS)))
-        holder = await asyncpg.connect(desk.url)
-        async with holder.transaction():
-            await holder.execute("SELECT FROM toy WHERE customer_id = 'c-1' FOR UPDATE")
+    async with impatient_desk_of(toys, monkeypatch) as desk:
+        async with rows_held(desk.url, "c-1"):
             outcomes = await asyncio.gather(desk.read(0, 2), desk.read(1, 2), desk.read(2, 2), return_exceptions=True)
             assert [type(each) for each in outcomes] == [type(None), asyncpg.LockNotAvailableError, type(None)]
             desk.rounds.clear()
@@ -175,7 +192,6 @@ async def test_whoever_cannot_have_a_customers_row_holds_up_the_others_once(
             await asyncio.gather(desk.read(0, 3), desk.read(2, 3))
             assert ["c-0", "c-2"] in desk.rounds
             assert not stuck.done()
-        await holder.close()
         await stuck
     assert await payments(desk.url) == {
         "c-0": ["p-1", "p-2", "p-3"],
@@ -188,13 +204,8 @@ async def test_two_that_wait_for_rows_outside_shut_nobody_out_of_the_rounds(
     toys: Toys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen to fail with a lost race tried again inside the round: both places were taken as long as that lasted."""
-    monkeypatch.setitem(pool._SESSION, "lock_timeout", "100ms")
-    async with desk_of(toys) as desk:
-        desk.goes_on.set()
-        await asyncio.gather(*(desk.read(partition, 1) for partition in range(PARTITIONS)))
-        holder = await asyncpg.connect(desk.url)
-        async with holder.transaction():
-            await holder.execute("SELECT FROM toy WHERE customer_id IN ('c-0', 'c-1') FOR UPDATE")
+    async with impatient_desk_of(toys, monkeypatch) as desk:
+        async with rows_held(desk.url, "c-0", "c-1"):
             stuck = []
             for partition in (0, 1):  # each in a round of its own
                 desk.entered.clear()
@@ -202,7 +213,6 @@ async def test_two_that_wait_for_rows_outside_shut_nobody_out_of_the_rounds(
                 await desk.entered.wait()
             await desk.read(2, 2)
             assert not any(task.done() for task in stuck)
-        await holder.close()
         await asyncio.gather(*stuck)
     assert await desk.stands() == {0: 2, 1: 2, 2: 2}
 
